@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <stdio.h>
+
+static int64_t read_us(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+int64_t mono_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t wall_us(void)
+{
+    return read_us(CLOCK_REALTIME);
+}
+
+struct timespec us_to_timespec(int64_t us)
+{
+    if (us < 0)
+        us = 0;
+    return (struct timespec){ .tv_sec = us / US_PER_S, .tv_nsec = us % US_PER_S * 1000 };
+}
+
+void wall_text(int64_t us, char *out, size_t size)
+{
+    time_t s = us / US_PER_S;
+    struct tm tm;
+    gmtime_r(&s, &tm);
+    char date[32];
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, size, "%s.%03dZ", date, (int)(us % US_PER_S / US_PER_MS));
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - job in, result out. Knows no queue, no store and no network.
+ *
+ * The engine owns the lanes, one thread each. A lane executes two kinds of task: *begin* (take the
+ * artifact from the cache or build it) and *run test k*; tests of jobs already begun go before new
+ * jobs, so a batch of 20 tests uses every idle lane and a single one goes straight through on one.
+ * Concurrent equal builds share one run. A run that fails for reasons of ours is repeated on a
+ * fresh lane, then the job fails with an err, which is not a verdict.
+ */
+#ifndef EVALX_ENGINE_ENGINE_H
+#define EVALX_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "job/job.h"
+#include "job/result.h"
+#include "sandbox/box.h"
+
+struct engine;
+
+struct engine_config {
+    int lanes;                  /* 0: one per core the process may use */
+    const char *cache_folder;   /* artifacts; created when missing; NULL: memory only */
+    int64_t cache_bytes;        /* on disk at most; 0: 1 GiB */
+    int64_t cache_memory_bytes; /* kept as sealed memory files at most; 0: 64 MiB */
+    struct box_limits build;    /* limits of build steps */
+    int64_t disk_bytes;         /* writable space of a run; 0: the lane's */
+};
+
+/*
+ * What the engine tells its caller; called from lane threads, never two at once for one job. They
+ * must not block for long.
+ */
+struct engine_sink {
+    void (*test_done)(void *arg, const struct test_result *t, size_t index); /* may be NULL */
+    /* Exactly once per submitted job. result is owned by the callee; NULL: trouble of ours, see e.
+     * The job is not used any more after the call. */
+    void (*finished)(void *arg, struct result *result, const struct err *e);
+    void *arg;
+};
+
+/*
+ * Open the lanes and start their threads.
+ *
+ * k, catalogue  borrowed, must outlive the engine
+ * errors        SYSTEM a sandbox layer failed: which, and the fix
+ */
+MUST_USE struct engine *engine_start(const struct engine_config *config, struct keeper *k,
+                                     const struct catalogue *catalogue, struct err *e);
+
+/* Cancel what runs (each job still gets its finished call, with err UNAVAILABLE), close the lanes. */
+void engine_stop(struct engine *en);
+CLEANUP_FOR(struct engine *, engine_stop)
+
+/* Hand over a job; returns at once. job is borrowed until sink.finished. Threads: any. */
+void engine_submit(struct engine *en, const struct job *job, int attempt, struct engine_sink sink);
+
+/*
+ * Wait until a lane has nothing to do and no task waits, so that a job handed over now starts now.
+ *
+ * ret      true: there is room; false: timed out or stopping
+ */
+bool engine_wait_room(struct engine *en, int64_t wait_us);
+
+/* The job with this id, if it is here, ends with verdict cancelled. Threads: any. */
+void engine_cancel(struct engine *en, const char *id);
+
+struct engine_stats {
+    int lanes, lanes_busy;
+    int64_t jobs_running, runs, rebuilds;
+    int64_t cache_hits, cache_misses, cache_bytes;
+};
+void engine_stats(struct engine *en, struct engine_stats *ret);
+
+/* Forget every artifact kept (tests, and operators who replaced a compiler in place). */
+void engine_cache_clear(struct engine *en);
+
+#endif

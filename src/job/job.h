@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job.h - the submission: what somebody wants run. Data only, no I/O.
+ *
+ * A job is built by a face (http) or by `evalx run`, completed and checked by job_check(), and const
+ * from then on. Its JSON form is the native API's request body: what a client sends, what the store
+ * keeps and what travels through Redis is read by one function. Units in JSON are in the names
+ * (cpu_time_ms); inside they are microseconds and bytes.
+ *
+ * Threads: one while it is built; any once it is const.
+ */
+#ifndef EVALX_JOB_JOB_H
+#define EVALX_JOB_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "job/limits.h"
+#include "lang/lang.h"
+
+enum priority {
+    PRIORITY_LOW,
+    PRIORITY_NORMAL,
+    PRIORITY_HIGH,
+    PRIORITY_COUNT,
+};
+
+enum cache_use {
+    CACHE_BUILD,  /* reuse the build of equal sources (default) */
+    CACHE_RESULT, /* reuse whole results too */
+    CACHE_NONE,
+};
+
+enum checker_type {
+    CHECKER_LINES,     /* equal line by line but for trailing white space and trailing empty lines */
+    CHECKER_EXACT,     /* every byte */
+    CHECKER_TOKENS,    /* equal sequences of words */
+    CHECKER_FLOATS,    /* words; numbers within a tolerance */
+    CHECKER_UNORDERED, /* the same lines in any order */
+};
+
+struct checker {
+    enum checker_type type;
+    double absolute, relative; /* CHECKER_FLOATS: either suffices; 1e-6 each by default */
+    bool ignore_case;
+};
+
+struct job_file {
+    const char *path; /* relative, no "..", at most 255 bytes */
+    struct str content;
+};
+
+struct job_test {
+    const char *id;        /* as given, or "1", "2", ... */
+    struct str stdin_data; /* ptr NULL: empty */
+    struct str expected;   /* ptr NULL: output is not judged */
+    const char **args;     /* NULL-ended; NULL: the job's */
+    struct limits limits;  /* whole, after job_check() */
+    double weight;         /* 1 by default */
+};
+
+struct job {
+    struct arena arena; /* holds everything below */
+    char id[TOKEN_TEXT];
+    int64_t created_us;  /* wall clock */
+
+    const char *language; /* as asked: "cpp", "python@3.11"; after job_check() the catalogue's id */
+    struct job_file *files; /* the first is the source when the language has one */
+    size_t file_count;
+    const char *entrypoint; /* path of the file to run; NULL: the language's */
+
+    const char **compiler_options; /* NULL-ended, never NULL */
+    const char **args;             /* NULL-ended, never NULL */
+    const char **env;              /* "NAME=value", NULL-ended, never NULL: added to the language's */
+    struct limits limits;          /* UNSET members are filled by job_check() */
+
+    struct job_test *tests; /* at least one: without tests[] the one made of stdin, expected_output */
+    size_t test_count;
+    bool has_tests;       /* the client sent tests[] */
+    bool stop_on_failure; /* tests behind the first failure are skipped */
+    struct checker checker;
+    int runs; /* Judge0's number_of_runs; 1 by default */
+
+    bool merge_stderr;
+    bool network;
+    bool hints;
+    enum cache_use cache;
+    enum priority priority;
+    int64_t retention_us; /* 0: the server's */
+
+    const char *metadata;    /* JSON object as text, echoed; NULL */
+    const char *webhook_url; /* NULL */
+
+    /* What a face needs to render this job its own way: a JSON object as text, NULL for the native
+     * face. Opaque below http. */
+    const char *face;
+};
+
+/* What the server allows; from the settings. */
+struct job_policy {
+    struct limits defaults, most; /* most: above it a job is refused */
+    size_t tests_max;             /* tests per job */
+    size_t files_max;
+    size_t source_bytes_max; /* all files together */
+    bool allow_network;
+};
+
+/* An empty job with a new token, created now. Free with job_free(). */
+struct job *job_new(void);
+void job_free(struct job *job);
+CLEANUP_FOR(struct job *, job_free)
+
+/*
+ * Read the JSON form. Unknown keys are errors that name the key, so that a misspelt limit is never
+ * silently ignored. Purely syntactic: language and limits are looked at by job_check().
+ *
+ * ret      a new job; "id" and "created_at_us" in the JSON (the store's form) are taken over only
+ *          when stored is true, and refused otherwise
+ * errors   INVALID with the field
+ */
+MUST_USE struct job *job_from_json(const struct json *json, bool stored, struct err *e);
+
+/* Append the stored form. job_from_json(…, true) reads it back equal. */
+void job_to_json(const struct job *job, struct buf *out);
+
+/*
+ * Complete and check a job: language found in the catalogue, limits filled in from the defaults and
+ * the language's multipliers and held against the most allowed, test ids unique, paths safe.
+ *
+ * errors   INVALID with the field: unknown language (near names offered), limit out of range, ...
+ */
+MUST_USE bool job_check(struct job *job, const struct catalogue *catalogue,
+                        const struct job_policy *policy, struct err *e);
+
+const char *priority_name(enum priority p); /* "low", "normal", "high" */
+
+#endif

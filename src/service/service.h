@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * service.h - the way of a submission: accept, work, wait, sweep. Holds the engine, the queue, the
+ * store and the bus, and never asks which backend they are.
+ *
+ *   accept   store_admit, queue_push; the token is given away only after store_sync
+ *   work     queue_pull, load, engine_submit; store_finish, then queue_ack, then bus_announce
+ *   sweep    unfinished records without a place in the queue are pushed again; leases of running
+ *            jobs are kept alive; old history goes
+ */
+#ifndef EVALX_SERVICE_SERVICE_H
+#define EVALX_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "bus/bus.h"
+#include "engine/engine.h"
+#include "job/job.h"
+#include "lang/lang.h"
+#include "queue/queue.h"
+#include "store/store.h"
+
+struct service;
+
+struct service_config {
+    struct job_policy policy;
+    int64_t queue_max;     /* waiting jobs at most; above it accept answers LIMIT */
+    int attempts_max;      /* 3 */
+    int64_t lease_us;      /* as the queue's: leases are extended three times as often */
+    int64_t drain_us;      /* how long service_stop() lets running jobs finish; then given back */
+};
+
+/*
+ * Start the threads. All parts are borrowed and must outlive the service; engine may be NULL (a
+ * process that only accepts).
+ */
+MUST_USE struct service *service_start(const struct service_config *config,
+                                       const struct catalogue *catalogue, struct engine *engine,
+                                       struct queue *queue, struct store *store, struct bus *bus,
+                                       struct err *e);
+/* Stop pulling, let running jobs finish for drain_us, give the rest back. Accepts NULL. */
+void service_stop(struct service *s);
+CLEANUP_FOR(struct service *, service_stop)
+
+/*
+ * Accept a job: job_check(), admit, push. Takes the job over, also on failure.
+ *
+ * key      idempotency key or NULL
+ * now      true: return only when it is durable, so the token may be given away. false: the caller
+ *          gives nothing away before service_sync() or the job's end
+ * ret_id   TOKEN_TEXT bytes
+ * ret      GOT_ONE accepted; GOT_NONE the key named an earlier job, ret_id is its token
+ * errors   INVALID with the field; LIMIT queue full; UNAVAILABLE
+ * threads  any
+ */
+MUST_USE enum got service_accept(struct service *s, struct job *job, const char *key, bool now,
+                                 char ret_id[TOKEN_TEXT], struct err *e);
+
+/* Make everything this thread accepted durable. errors: UNAVAILABLE nothing was accepted */
+MUST_USE bool service_sync(struct service *s, struct err *e);
+
+/* Whether n more jobs would fit into the queue now. errors: UNAVAILABLE */
+MUST_USE bool service_has_room(struct service *s, int64_t n, bool *ret, struct err *e);
+
+/* As store_load(), with results of running jobs where known. GOT_NONE: unknown. */
+MUST_USE enum got service_load(struct service *s, const char *id, unsigned parts,
+                               struct record *ret, struct err *e);
+
+/*
+ * A job's end, for a caller that must not block: fn is called exactly once, from any thread, when
+ * the job is final or service_unwatch() took it back. Watch first, then look at the record: an end
+ * in between is not missed, fn may be called before service_watch() returns.
+ */
+struct service_watch;
+typedef void (*service_watch_fn)(void *arg);
+MUST_USE struct service_watch *service_watch(struct service *s, const char *id,
+                                             service_watch_fn fn, void *arg);
+/* Free the watch. After it returns fn is not called any more. Not from inside fn. */
+void service_unwatch(struct service *s, struct service_watch *w);
+
+/* Cancel; idempotent. ret_state: the state afterwards. errors: NOT_FOUND */
+MUST_USE bool service_cancel(struct service *s, const char *id, enum job_state *ret_state,
+                             struct err *e);
+
+/* Delete a final record. errors: NOT_FOUND, CONFLICT */
+MUST_USE bool service_remove(struct service *s, const char *id, struct err *e);
+
+MUST_USE bool service_list(struct service *s, const struct store_filter *f, unsigned parts,
+                           void (*fn)(void *arg, struct record *r, int64_t seq), void *arg,
+                           int64_t *ret_total, struct err *e);
+
+const struct catalogue *service_catalogue(const struct service *s);
+const struct job_policy *service_policy(const struct service *s);
+
+struct service_stats {
+    struct queue_stats queue;
+    struct engine_stats engine; /* zero without one */
+    int64_t accepted, finished; /* since start */
+};
+MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct err *e);
+
+/* One line of /health. */
+struct health_check {
+    const char *name; /* "store", "queue", "lanes", ... */
+    bool ok;
+    char detail[160];
+    char fix[160];
+};
+enum { HEALTH_MAX = 40 };
+/* Check store, queue and lanes now. Returns the number filled. */
+int service_health(struct service *s, struct health_check out[HEALTH_MAX]);
+
+#endif
