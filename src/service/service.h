@@ -29,7 +29,7 @@ struct service_config {
     int64_t queue_max;     /* waiting jobs at most; above it accept answers LIMIT */
     int attempts_max;      /* 3 */
     int64_t lease_us;      /* as the queue's: leases are extended three times as often */
-    int64_t drain_us;      /* how long service_stop() lets running jobs finish; then given back */
+    int64_t drain_us;      /* how long service_drain() lets running jobs finish */
 };
 
 /*
@@ -40,7 +40,12 @@ MUST_USE struct service *service_start(const struct service_config *config,
                                        const struct catalogue *catalogue, struct engine *engine,
                                        struct queue *queue, struct store *store, struct bus *bus,
                                        struct err *e);
-/* Stop pulling, let running jobs finish for drain_us, give the rest back. Accepts NULL. */
+/*
+ * Stop pulling and let running jobs finish for drain_us. Accepting goes on. What still runs then is
+ * given back to the queue by engine_stop(), which belongs between drain and stop.
+ */
+void service_drain(struct service *s);
+/* Join the threads and free. The engine must have been stopped before. Accepts NULL. */
 void service_stop(struct service *s);
 CLEANUP_FOR(struct service *, service_stop)
 
@@ -64,7 +69,7 @@ MUST_USE bool service_sync(struct service *s, struct err *e);
 /* Whether n more jobs would fit into the queue now. errors: UNAVAILABLE */
 MUST_USE bool service_has_room(struct service *s, int64_t n, bool *ret, struct err *e);
 
-/* As store_load(), with results of running jobs where known. GOT_NONE: unknown. */
+/* As store_load(). GOT_NONE: unknown. */
 MUST_USE enum got service_load(struct service *s, const char *id, unsigned parts,
                                struct record *ret, struct err *e);
 

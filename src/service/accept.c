@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way in. Store first, then queue: a crash between the two leaves a record without a place in
+ * line, which the sweeper of the next start pushes again. The token is given away by the caller,
+ * after service_sync() or the job's durable end.
+ */
+#include "base/log.h"
+#include "service/parts.h"
+
+static bool check_room(struct service *s, struct err *e)
+{
+    bool room;
+    if (!service_has_room(s, 1, &room, e))
+        return false;
+    if (!room)
+        return err_set(e, ERR_LIMIT, "queue is full: %lld submissions are waiting; try again later",
+                       (long long)s->config.queue_max);
+    return true;
+}
+
+/* The record is kept: whatever happens to the queue now, the job will run. */
+static void push(struct service *s, const char *id, enum priority priority)
+{
+    struct err e;
+    if (queue_push(s->queue, id, priority, 0, &e))
+        return;
+    log_error("queue.push_failed", "id=%s why=%s", id, e.text);
+    pthread_mutex_lock(&s->lock);
+    s->push_again = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+enum got service_accept(struct service *s, struct job *job, const char *key, bool now,
+                        char ret_id[TOKEN_TEXT], struct err *e)
+{
+    CLEANUP(job_free) struct job *owned = job;
+
+    if (!job_check(job, s->catalogue, &s->config.policy, e) || !check_room(s, e))
+        return GOT_FAILED;
+
+    enum got got = store_admit(s->store, job, key, ret_id, e);
+    if (got != GOT_ONE)
+        return got;
+    atomic_fetch_add(&s->accepted, 1);
+
+    enum priority priority = job->priority;
+    if (s->engine)
+        handoff_put(&s->handoff, TAKE(owned));
+    push(s, ret_id, priority);
+
+    if (now && !store_sync(s->store, e))
+        return GOT_FAILED;
+    return GOT_ONE;
+}
+
+bool service_sync(struct service *s, struct err *e)
+{
+    return store_sync(s->store, e);
+}
+
+bool service_has_room(struct service *s, int64_t n, bool *ret, struct err *e)
+{
+    struct queue_stats stats;
+    if (!queue_stats(s->queue, &stats, e))
+        return false;
+    int64_t waiting = 0;
+    for (int i = 0; i < QUEUE_PRIORITIES; i++)
+        waiting += stats.waiting[i];
+    *ret = waiting + n <= s->config.queue_max;
+    return true;
+}
+
+bool service_cancel(struct service *s, const char *id, enum job_state *ret_state, struct err *e)
+{
+    enum got got = store_cancel(s->store, id, ret_state, e);
+    if (got == GOT_FAILED)
+        return false;
+
+    if (got == GOT_ONE) {
+        struct err ignored; /* a place left in line is found cancelled when it is pulled */
+        if (queue_drop(s->queue, id, &ignored) == GOT_FAILED)
+            log_warn("queue.drop_failed", "id=%s why=%s", id, ignored.text);
+        job_free(handoff_take(&s->handoff, id));
+    }
+    /* Also for a record that was still queued: a worker may have pulled it a moment ago. */
+    if (got == GOT_ONE || *ret_state == STATE_RUNNING)
+        bus_announce(s->bus, id, BUS_CANCEL);
+    if (got == GOT_ONE)
+        bus_announce(s->bus, id, BUS_FINISHED);
+    return true;
+}
