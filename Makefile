@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Meson and Ninja do the building; longer errands live in tools/.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTHON := /usr/bin/python3
+
+.PHONY: all run test lint format bench install deps clean help
+
+all: ## build everything to build/ (the default)
+	@tools/build.sh $(BUILD)
+
+run: ## install what is missing, build, start the server, show a first program run
+	@tools/deps.sh run
+	@tools/build.sh $(BUILD)
+	@tools/run.sh $(BUILD)
+
+test: ## install what is missing, build, run every test (SUITES="unit http" for some, see --list)
+	@tools/deps.sh test
+	@$(PYTHON) tools/test.py $(SUITES)
+
+lint: ## formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
+	@tools/deps.sh lint
+	@tools/lint.sh $(BUILD)
+
+format: ## rewrite the C files as .clang-format says
+	@tools/deps.sh lint
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+bench: ## measure as ratios against bare spawns, in one run (LONG=1: longer, steadier)
+	@tools/deps.sh bench
+	@tools/build.sh $(BUILD)
+	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(LONG),--long)
+
+install: ## install below DESTDIR/PREFIX (PREFIX=/usr/local)
+	@tools/build.sh $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+deps: ## install the Debian packages of FOR="build run test lint bench languages"
+	@tools/deps.sh $(or $(FOR),build)
+
+clean: ## remove the build folders
+	@rm -rf $(BUILD) build-asan build-fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18

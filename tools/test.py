@@ -1,0 +1,395 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run every test and count every case.
+
+A suite is found where its files are, never listed here: each suite name of meson's tests, each
+folder of tests/ with test_*.py in it, each program of tests/fuzz. Beside them stand the checks
+(include direction, shell scripts) and a second round of the units and of the HTTP tests on a build
+with address and undefined behaviour sanitizer.
+
+    tools/test.py              all of them
+    tools/test.py unit http    some of them
+    tools/test.py --list       their names
+
+Failures are shown when they happen and named again at the end. The last line is always
+"N passed, N failed" (", N skipped" when there are any); the exit status is 0 when none failed.
+
+For the tests: EVALX_BUILD is the build folder whose evalx and evalx-box they try.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("BUILD", TOP / "build")).absolute()
+ASAN = TOP / "build-asan"
+FUZZ = TOP / "build-fuzz"
+PYTHON = "/usr/bin/python3"
+
+SUITE_SECONDS = 600  # a suite that takes longer has hung
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))  # per fuzz target
+TAIL_LINES = 60
+
+# Suites in which a sanitizer build adds something: the rest is about speed, or runs other programs.
+ASAN_MESON_SKIPS = {"hostile", "box"}
+ASAN_PYTEST = ("http",)
+
+
+class Tally:
+    """What was counted, and what failed by name."""
+
+    def __init__(self):
+        self.passed = 0
+        self.skipped = 0
+        self.failures = []
+
+    def add(self, other):
+        self.passed += other.passed
+        self.skipped += other.skipped
+        self.failures += other.failures
+
+    def fail(self, name):
+        self.failures.append(name)
+
+    def line(self):
+        text = f"{self.passed} passed, {len(self.failures)} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def tail(text):
+    lines = text.rstrip().splitlines()
+    cut = len(lines) - TAIL_LINES
+    return "\n".join(([f"    ... {cut} lines before"] if cut > 0 else []) + lines[-TAIL_LINES:])
+
+
+def run(command, env=None, seconds=SUITE_SECONDS, cwd=TOP):
+    """Run to the end, in a process group of its own; returns exit status and all output."""
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+        except BaseException:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
+            raise
+        if status is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+    return (status, text) if status is not None else (-1, f"{text}\nhung: no end within {seconds} s")
+
+
+# ---- building ----
+
+
+def build(folder, *options, env=None):
+    status, text = run([TOP / "tools/build.sh", folder, *options], env=env)
+    if status != 0:
+        say(tail(text))
+    return status == 0
+
+
+def build_with(folder, options, env=None):
+    """Set a folder up once; later calls only compile."""
+    marker = folder / ".options"
+    wanted = " ".join(options)
+    if marker.exists() and marker.read_text() != wanted:
+        shutil.rmtree(folder)
+    fresh = not (folder / "build.ninja").exists()
+    if not build(folder, *(options if fresh else ()), env=env):
+        return False
+    marker.write_text(wanted)
+    return True
+
+
+# ---- cmocka programs, run by meson ----
+
+CASE = re.compile(r"^\[\s*(OK|FAILED|SKIPPED)\s*\] (\S+)", re.MULTILINE)
+
+
+def count_program(suite, entry):
+    """One test program: its cmocka cases when it has any, else the program is the case."""
+    tally = Tally()
+    name = f"{suite}/{entry['name'].split(' / ')[-1].split(':')[-1]}"
+    text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
+    cases = dict((case, what) for what, case in CASE.findall(text) if not case.isdigit())
+    if entry["result"] == "SKIP":
+        tally.skipped = 1
+        say(f"    skipped {name}: {text.strip().splitlines()[-1] if text.strip() else 'no reason given'}")
+        return tally
+    for case, what in cases.items():
+        if what == "OK":
+            tally.passed += 1
+        elif what == "SKIPPED":
+            tally.skipped += 1
+        else:
+            tally.fail(f"{name}: {case}")
+    good = entry["result"] in ("OK", "EXPECTEDFAIL")
+    if good and not cases:
+        tally.passed = 1
+    if not good:
+        if not tally.failures:  # a crash, a sanitizer's finding, a time-out
+            tally.fail(f"{name}: {entry['result'].lower()}, exit status {entry.get('returncode')}")
+        say(tail(text))
+    return tally
+
+
+def meson_suites(folder):
+    """Suite name -> number of programs, in the order meson has them."""
+    status, text = run(["meson", "introspect", "--tests", folder])
+    suites = {}
+    for entry in json.loads(text) if status == 0 else []:
+        for suite in entry["suite"]:
+            name = suite.split(":")[-1]
+            suites[name] = suites.get(name, 0) + 1
+    return suites
+
+
+def run_meson(folder, suite, label, env=None):
+    log = folder / "meson-logs" / f"log-{suite}.json"
+    log.unlink(missing_ok=True)
+    status, text = run(
+        ["meson", "test", "-C", folder, "--no-rebuild", "--suite", suite, "--logbase", f"log-{suite}"],
+        env=env,
+    )
+    tally = Tally()
+    entries = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    for entry in entries:
+        tally.add(count_program(label, entry))
+    if status != 0 and not tally.failures:
+        tally.fail(f"{label}: meson test ended with status {status}")
+        say(tail(text))
+    return tally
+
+
+# ---- pytest folders ----
+
+
+def pytest_folders():
+    return sorted({p.parent.name for p in TOP.glob("tests/*/test_*.py")})
+
+
+def run_pytest(folder, label, env):
+    with tempfile.TemporaryDirectory() as scratch:
+        xml = Path(scratch) / "result.xml"
+        status, text = run(
+            [PYTHON, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={xml}", TOP / "tests" / folder],
+            env={"PYTHONDONTWRITEBYTECODE": "1", **env},
+        )
+        tally = Tally()
+        cases = ElementTree.parse(xml).iter("testcase") if xml.exists() else []
+        for case in cases:
+            name = f"{label}/{case.get('classname', '').split('.')[-1]}: {case.get('name')}"
+            if case.find("failure") is not None or case.find("error") is not None:
+                tally.fail(name)
+            elif case.find("skipped") is not None:
+                tally.skipped += 1
+                say(f"    skipped {name}: {case.find('skipped').get('message')}")
+            else:
+                tally.passed += 1
+    if status not in (0, 5) and not tally.failures:
+        tally.fail(f"{label}: pytest ended with status {status}")
+    if tally.failures:
+        say(tail(text))
+    return tally
+
+
+# ---- the suites ----
+
+
+def suite_checks():
+    """What needs no build: include direction, shell scripts."""
+    tally = Tally()
+    status, scripts = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"])
+    if status != 0:  # an unpacked archive
+        scripts = "\n".join(str(p.relative_to(TOP)) for p in TOP.glob("*/*.sh"))
+    commands = {"include direction": [TOP / "tools/floors.py"]}
+    for script in scripts.split():
+        if (TOP / script).exists():
+            commands[f"shellcheck {script}"] = ["shellcheck", script]
+    for name, command in commands.items():
+        if command[0] == "shellcheck" and not shutil.which("shellcheck"):
+            tally.skipped += 1
+            continue
+        status, text = run(command)
+        if status == 0:
+            tally.passed += 1
+        else:
+            tally.fail(f"checks: {name}")
+            say(tail(text))
+    return tally
+
+
+def sanitizer_env():
+    log = ASAN / "findings" / "asan"
+    options = "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
+    return {
+        "EVALX_BUILD": str(ASAN),
+        "ASAN_OPTIONS": f"{options}:log_path={log}",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={log}",
+        "LSAN_OPTIONS": f"suppressions={TOP}/tools/lsan.txt",
+    }
+
+
+def count_findings(tally):
+    """A finding in a process that no test watches (the server, a lane) is a failure too."""
+    for file in sorted((ASAN / "findings").glob("asan*")):
+        text = file.read_text(errors="replace")
+        tally.fail(f"asan: {next(iter(text.strip().splitlines()[:2][-1:]), file.name)}")
+        say(tail(text))
+
+
+def suite_asan():
+    """Units and HTTP tests again, on a build that watches memory and undefined behaviour."""
+    tally = Tally()
+    if not build_with(ASAN, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]):
+        tally.fail("asan: build")
+        return tally
+    findings = ASAN / "findings"
+    shutil.rmtree(findings, ignore_errors=True)
+    findings.mkdir(mode=0o777)
+    findings.chmod(0o777)  # the server has dropped root when it writes there
+    plain = {name: value for name, value in sanitizer_env().items() if name != "ASAN_OPTIONS"}
+    for suite in meson_suites(ASAN):
+        if suite not in ASAN_MESON_SKIPS:
+            tally.add(run_meson(ASAN, suite, f"asan/{suite}", plain | {"ASAN_OPTIONS": "detect_leaks=1"}))
+    if (ASAN / "evalx").exists():
+        for folder in ASAN_PYTEST:
+            if folder in pytest_folders():
+                tally.add(run_pytest(folder, f"asan/{folder}", sanitizer_env()))
+    count_findings(tally)
+    return tally
+
+
+def fuzz_targets():
+    status, text = run(["meson", "introspect", "--targets", FUZZ])
+    targets = json.loads(text) if status == 0 else []
+    return [
+        Path(target["filename"][0])
+        for target in targets
+        if target["type"] == "executable" and "tests/fuzz" in target["defined_in"]
+    ]
+
+
+def run_fuzz(target, tally):
+    name = target.name.removeprefix("fuzz_")
+    corpus = TOP / "tests/fuzz/corpus" / name
+    with tempfile.TemporaryDirectory() as found:
+        status, text = run(
+            [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
+             f"-artifact_prefix={FUZZ}/{name}-", found, *([corpus] if corpus.is_dir() else [])],
+            seconds=FUZZ_SECONDS + 60,
+        )
+    if status == 0:
+        tally.passed += 1
+    else:
+        tally.fail(f"fuzz: {name} (input kept in {FUZZ.name}/{name}-*)")
+        say(tail(text))
+
+
+def suite_fuzz():
+    """Each parser against its corpus and what libFuzzer makes of it, for a few seconds."""
+    tally = Tally()
+    if not shutil.which("clang"):
+        tally.skipped = 1
+        say("    skipped fuzz: clang is missing")
+        return tally
+    options = ["-Dfuzz=true", "-Dtests=disabled", "-Db_lundef=false", "-Db_sanitize=address,undefined"]
+    if not build_with(FUZZ, options, env={"CC": "clang"}):
+        tally.fail("fuzz: build")
+        return tally
+    for target in fuzz_targets():
+        run_fuzz(target, tally)
+    return tally
+
+
+def all_suites():
+    """Name -> function, in the order they run: quick and near first."""
+    suites = {"checks": suite_checks}
+    for name in meson_suites(BUILD):
+        suites[name] = lambda name=name: run_meson(BUILD, name, name)
+    for name in pytest_folders():
+        previous = suites.get(name)
+
+        def both(name=name, previous=previous):
+            tally = previous() if previous else Tally()
+            tally.add(run_pytest(name, name, {"EVALX_BUILD": str(BUILD)}))
+            return tally
+
+        suites[name] = both
+    suites["asan"] = suite_asan
+    if (TOP / "tests/fuzz/meson.build").read_text().strip():
+        suites["fuzz"] = suite_fuzz
+    return suites
+
+
+def run_suites(suites):
+    total = Tally()
+    for name, function in suites.items():
+        say(f"{name} ...")
+        start = time.monotonic()
+        try:
+            tally = function()
+        except Exception as problem:  # the runner's own trouble must not hide the other suites
+            tally = Tally()
+            tally.fail(f"{name}: {type(problem).__name__}: {problem}")
+        say(f"{name:14} {tally.line()}  ({time.monotonic() - start:.1f} s)")
+        total.add(tally)
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--list", action="store_true", help="print the names of the suites")
+    parser.add_argument("suite", nargs="*", help="run only these")
+    args = parser.parse_args()
+
+    total = Tally()
+    if not build(BUILD):
+        total.fail("build")
+    else:
+        suites = all_suites()
+        if args.list:
+            print("\n".join(suites))
+            return 0
+        unknown = [name for name in args.suite if name not in suites]
+        if unknown:
+            total.fail(f"no such suite: {' '.join(unknown)} (there are: {' '.join(suites)})")
+        else:
+            total = run_suites({n: f for n, f in suites.items() if not args.suite or n in args.suite})
+
+    if total.failures:
+        say("\nfailed:")
+        for name in total.failures:
+            say(f"  {name}")
+    say(total.line())
+    return 1 if total.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
