@@ -198,8 +198,8 @@ static bool load_variable(const struct conf_table *table, const char *entry, voi
     if (!item || (!from_file && stem.len != name.len)) {
         if (!table->strict)
             return true;
-        return err_invalid(e, variable, "%s: no such setting; `evalx config` lists them all",
-                           variable);
+        return err_invalid(e, variable, "%s: no such setting; `%s` lists them all", variable,
+                           table->listed_by);
     }
     if (set)
         set[item - table->items] = true;

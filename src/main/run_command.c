@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * evalx run - one program in the sandbox, from the shell, as a Unix tool: its output is ours, its
+ * exit status is ours, what the sandbox has to say goes to standard error (or into --json).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "main/commands.h"
+#include "main/privilege.h"
+#include "main/sandbox_side.h"
+
+enum {
+    STDIN_BYTES = 64 << 20,
+    /* Statuses a program has not itself chosen: as in timeout(1), env(1) and the shell. */
+    EXIT_TIME = 124,
+    EXIT_TROUBLE = 125,
+    EXIT_MEMORY = 137, /* what a shell shows for the OOM killer's SIGKILL */
+    EXIT_OUTPUT = 153, /* and for SIGXFSZ */
+};
+
+struct run_options {
+    const char *language, *stdin_file;
+    const char **files;
+    struct limits limits;
+    bool json, quiet;
+};
+
+#define AT(member) offsetof(struct run_options, member)
+
+static const struct conf_item option_items[] = {
+    { "language", CONF_TEXT, AT(language), NULL, "language of FILE; by its ending when not given" },
+    { "stdin", CONF_TEXT, AT(stdin_file), NULL, "file to read as standard input; ours when not given" },
+    { "files", CONF_WORDS, AT(files), NULL, "further files to put beside FILE" },
+    { "cpu-time", CONF_TIME, AT(limits.cpu_us), "10s", "CPU time of all its processes" },
+    { "wall-time", CONF_TIME, AT(limits.wall_us), "30s", "time from start to end" },
+    { "memory", CONF_BYTES, AT(limits.memory_bytes), "512MiB", "memory of all its processes" },
+    { "stack", CONF_BYTES, AT(limits.stack_bytes), "64MiB", "stack of a process" },
+    { "processes", CONF_INT, AT(limits.processes), "100", "processes and threads at one time" },
+    { "output", CONF_BYTES, AT(limits.output_bytes), "16MiB", "bytes of stdout, and of stderr" },
+    { "file-size", CONF_BYTES, AT(limits.file_bytes), "64MiB", "largest file it may write" },
+    { "json", CONF_BOOL, AT(json), "false", "print a report as JSON in place of the output" },
+    { "quiet", CONF_BOOL, AT(quiet), "false", "say nothing beside the program's own output" },
+};
+
+static const struct conf_table option_table = {
+    .prefix = "--",
+    .items = option_items,
+    .count = COUNT_OF(option_items),
+    .strict = true,
+    .listed_by = "evalx run --help",
+};
+
+void run_print_help(FILE *out)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    conf_print(&option_table, CONF_HELP, NULL, NULL, &text);
+    fprintf(out,
+            "\nOptions stand before FILE, as --name=value:\n\n%s\n"
+            "Exit status: the program's own; 128+n when signal n killed it; 1 when it does not\n"
+            "compile; %d over a time limit, %d over the memory limit, %d over the output limit;\n"
+            "%d when it could not be run.\n",
+            buf_str(&text).ptr, EXIT_TIME, EXIT_MEMORY, EXIT_OUTPUT, EXIT_TROUBLE);
+}
+
+/* ---- the one job, and waiting for it ---- */
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done;
+    struct result *result; /* NULL: trouble, see e */
+    struct err e;
+};
+
+static void on_finished(void *arg, struct result *result, const struct err *e)
+{
+    struct waiting *w = arg;
+    pthread_mutex_lock(&w->lock);
+    w->result = result;
+    if (!result)
+        w->e = *e;
+    w->done = true;
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static struct result *run_job(struct engine *engine, const struct job *job, struct err *e)
+{
+    struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+    engine_submit(engine, job, 1, (struct engine_sink){ NULL, on_finished, &w });
+    pthread_mutex_lock(&w.lock);
+    while (!w.done)
+        pthread_cond_wait(&w.ended, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    if (!w.result)
+        *e = w.e;
+    return w.result;
+}
+
+/* ---- from files to a job ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static const char *language_by_ending(const struct catalogue *c, const char *file)
+{
+    const char *ending = strrchr(base_name(file), '.');
+    for (size_t i = 0; ending && i < catalogue_count(c); i++) {
+        const struct language *l = catalogue_at(c, i);
+        const char *its = l->source_file ? strrchr(l->source_file, '.') : NULL;
+        if (l->offered && its && strcmp(its, ending) == 0)
+            return l->id;
+    }
+    return NULL;
+}
+
+static bool read_file(struct job *job, const char *path, struct str *ret, struct err *e)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    if (!file_read(AT_FDCWD, path, STDIN_BYTES, &text, e))
+        return false;
+    *ret = arena_str(&job->arena, buf_str(&text));
+    return true;
+}
+
+static bool read_stdin(struct job *job, const char *path, struct str *ret, struct err *e)
+{
+    if (path)
+        return read_file(job, path, ret, e);
+    if (isatty(STDIN_FILENO))
+        return true; /* a program that reads finds the end at once */
+    CLEANUP(buf_done) struct buf text = { 0 };
+    if (!fd_read_all(STDIN_FILENO, STDIN_BYTES, &text, e))
+        return err_add(e, "standard input");
+    *ret = arena_str(&job->arena, buf_str(&text));
+    return true;
+}
+
+static bool add_files(struct job *job, const char *main_file, const char *const *more,
+                      struct err *e)
+{
+    size_t count = 1;
+    while (more[count - 1])
+        count++;
+    job->files = arena_array(&job->arena, count, sizeof *job->files);
+    job->file_count = count;
+    /* The source gets the name its language wants: that is what a path of NULL means. */
+    if (!read_file(job, main_file, &job->files[0].content, e))
+        return false;
+    for (size_t i = 1; i < count; i++) {
+        job->files[i].path = arena_text(&job->arena, base_name(more[i - 1]));
+        if (!read_file(job, more[i - 1], &job->files[i].content, e))
+            return false;
+    }
+    return true;
+}
+
+static struct job *make_job(const struct run_options *o, const struct settings *s,
+                            const struct catalogue *c, char **words, struct err *e)
+{
+    CLEANUP(job_free) struct job *job = job_new();
+    const char *language = o->language ? o->language : language_by_ending(c, words[0]);
+    if (!language) {
+        err_set(e, ERR_INVALID, "which language is %s? Say --language=ID (evalx languages)", words[0]);
+        return NULL;
+    }
+    size_t args = 0;
+    while (words[1 + args])
+        args++;
+    job->language = language;
+    job->args = arena_array(&job->arena, args + 1, sizeof *job->args);
+    for (size_t i = 0; i < args; i++)
+        job->args[i] = words[1 + i];
+    job->limits = o->limits;
+    job->tests = arena_array(&job->arena, 1, sizeof *job->tests);
+    job->test_count = 1;
+    job->tests[0] = (struct job_test){ .id = "1", .limits = limits_unset(), .weight = 1 };
+
+    /* From the shell the user decides: no maximum but the machine's. */
+    struct job_policy policy = settings_policy(s);
+    for (size_t i = 0; i < limit_count; i++)
+        limit_set(&policy.most, &limit_infos[i], INT64_MAX);
+    if (!add_files(job, words[0], o->files, e) ||
+        !read_stdin(job, o->stdin_file, &job->tests[0].stdin_data, e) ||
+        !job_check(job, c, &policy, e))
+        return NULL;
+    return TAKE(job);
+}
+
+/* ---- telling ---- */
+
+static int exit_status(const struct result *r)
+{
+    const struct outcome *o = r->test_count ? &r->tests[0].outcome : NULL;
+    switch (r->verdict) {
+    case VERDICT_COMPILE_ERROR:
+        return 1;
+    case VERDICT_CPU_TIME_LIMIT:
+    case VERDICT_WALL_TIME_LIMIT:
+        return EXIT_TIME;
+    case VERDICT_MEMORY_LIMIT:
+        return EXIT_MEMORY;
+    case VERDICT_OUTPUT_LIMIT:
+        return EXIT_OUTPUT;
+    case VERDICT_INTERNAL_ERROR:
+        return EXIT_TROUBLE;
+    default:
+        return !o ? EXIT_TROUBLE : o->signal ? 128 + o->signal : o->exit_code;
+    }
+}
+
+static void tell(const struct result *r, const struct run_options *o)
+{
+    if (o->json) {
+        CLEANUP(buf_done) struct buf json = { 0 };
+        result_to_json(r, &json);
+        printf("%s\n", buf_str(&json).ptr);
+        return;
+    }
+    if (r->compile.out.len && !o->quiet)
+        fwrite(r->compile.out.ptr, 1, r->compile.out.len, stderr);
+    for (size_t i = 0; i < r->test_count; i++) {
+        const struct outcome *out = &r->tests[i].outcome;
+        fwrite(out->out.ptr, 1, out->out.len, stdout);
+        fflush(stdout);
+        fwrite(out->err.ptr, 1, out->err.len, stderr);
+        if (!o->quiet && out->verdict != VERDICT_ACCEPTED)
+            fprintf(stderr, "evalx: %s%s%s\n", verdict_title(out->verdict),
+                    out->message ? ": " : "", out->message ? out->message : "");
+    }
+    if (!o->quiet && r->verdict == VERDICT_COMPILE_ERROR)
+        fprintf(stderr, "evalx: %s%s%s\n", verdict_title(r->verdict), r->message ? ": " : "",
+                r->message ? r->message : "");
+}
+
+static int run(const struct run_options *o, char **words, struct err *e)
+{
+    CLEANUP(settings_done) struct settings s = { 0 };
+    CLEANUP(sandbox_side_done) struct sandbox_side side = { 0 };
+    if (!settings_load(&s, NULL, e) || !sandbox_side_start(&side, &s, false, e))
+        return EXIT_TROUBLE;
+
+    /* Files are read as root only when the caller is root: the same rights he has. */
+    CLEANUP(job_free) struct job *job = make_job(o, &s, side.catalogue, words, e);
+    if (!job || !drop_root(s.user, e))
+        return EXIT_TROUBLE;
+
+    struct engine_config config = settings_engine(&s);
+    config.lanes = 1;
+    CLEANUP(engine_stop)
+    struct engine *engine = engine_start(&config, side.keeper, side.catalogue, e);
+    CLEANUP(result_free) struct result *result = engine ? run_job(engine, job, e) : NULL;
+    if (!result)
+        return EXIT_TROUBLE;
+    tell(result, o);
+    return exit_status(result);
+}
+
+int command_run(int argc, char **argv)
+{
+    CLEANUP(arena_done) struct arena arena = { 0 };
+    struct run_options o = { 0 };
+    struct err e = { 0 };
+
+    /* Options up to the first word that is none; a bare --flag means --flag=true. */
+    char **options = arena_array(&arena, (size_t)argc + 1, sizeof *options);
+    int at = 0;
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0 && argv[at][2]; at++)
+        options[at] = strchr(argv[at], '=') ? argv[at] : arena_printf(&arena, "%s=true", argv[at]);
+    if (at < argc && strcmp(argv[at], "--") == 0)
+        at++;
+
+    if (!conf_load(&option_table, options, &o, &arena, NULL, &e) || at == argc) {
+        fprintf(stderr, "evalx: run: %s; see evalx run --help\n",
+                at == argc ? "no FILE is given" : e.text);
+        return EXIT_TROUBLE;
+    }
+    o.limits.cpu_extra_us = 0;
+    int status = run(&o, argv + at, &e);
+    if (status == EXIT_TROUBLE && e.text[0])
+        fprintf(stderr, "evalx: %s\n", e.text);
+    return status;
+}

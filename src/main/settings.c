@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/settings.h"
+
+#include <unistd.h>
+
+#define AT(member) offsetof(struct settings, member)
+#define US(s) ((s) * INT64_C(1000000))
+#define MIB(n) ((n) * INT64_C(1048576))
+
+static const struct conf_item items[] = {
+    { "LISTEN", CONF_TEXT, AT(listen), "127.0.0.1:2358", "where the API answers: host:port" },
+    { "DATA_DIR", CONF_TEXT, AT(data_dir), NULL,
+      "folder of all data; /var/lib/evalx for root, else ~/.local/share/evalx" },
+    { "USER", CONF_TEXT, AT(user), NULL,
+      "user a server started as root becomes; evalx where it exists, else nobody" },
+    { "AUTH_TOKENS", CONF_WORDS, AT(auth_tokens), NULL,
+      "tokens that may use the API, any of them; empty: everybody", .secret = true },
+    { "LOG_LEVEL", CONF_CHOICE, AT(log_level), "info", "how much is logged",
+      .choices = "debug info warn error" },
+    { "LOG_FORMAT", CONF_CHOICE, AT(log_format), "text", "form of a log line: text or json",
+      .choices = "text json" },
+
+    { "LANES", CONF_INT, AT(lanes), "0", "programs run at one time; 0: one per core", NULL, 0,
+      1024 },
+    { "CGROUP", CONF_CHOICE, AT(cgroup), "auto",
+      "control groups to measure and limit with; none is weaker and must be asked for",
+      .choices = "auto v1 v2 none" },
+    { "DISK_BYTES", CONF_BYTES, AT(disk_bytes), "256MiB", "writable space of a running program",
+      NULL, MIB(1), MIB(65536) },
+    { "BOX", CONF_TEXT, AT(box_program), NULL, "path of evalx-box; beside evalx when empty" },
+    { "LANGUAGES_DIR", CONF_TEXT, AT(languages_dir), NULL,
+      "folder of language files; the ones that came with evalx when empty" },
+
+    { "STORE", CONF_CHOICE, AT(store), "sqlite",
+      "where submissions are kept; memory forgets them with the process",
+      .choices = "sqlite memory" },
+    { "QUEUE_MAX", CONF_INT, AT(queue_max), "1000000",
+      "waiting submissions at most; above it clients are told to come back", NULL, 1, INT64_MAX },
+    { "ATTEMPTS", CONF_INT, AT(attempts), "3",
+      "tries of a submission when trouble of the server's own ends it", NULL, 1, 100 },
+    { "LEASE", CONF_TIME, AT(lease_us), "60s", "how long a silent worker keeps a submission", NULL,
+      US(3), US(86400) },
+    { "DRAIN", CONF_TIME, AT(drain_us), "10s",
+      "how long a stopping server lets running programs finish", NULL, 0, US(86400) },
+    { "RETENTION", CONF_TIME, AT(retention_us), "0",
+      "how long finished submissions are kept; 0: for ever", NULL, 0, INT64_MAX },
+    { "CACHE_BYTES", CONF_BYTES, AT(cache_bytes), "1GiB", "compiled programs kept on disk", NULL, 0,
+      INT64_MAX },
+    { "CACHE_MEMORY_BYTES", CONF_BYTES, AT(cache_memory_bytes), "64MiB",
+      "compiled programs kept in memory", NULL, 0, INT64_MAX },
+
+    { "HTTP_THREADS", CONF_INT, AT(http_threads), "16", "threads that answer requests", NULL, 1,
+      256 },
+    { "BODY_BYTES", CONF_BYTES, AT(body_bytes), "64MiB", "largest request body", NULL, 1024,
+      MIB(2047) },
+    { "WAIT_MAX", CONF_TIME, AT(wait_max_us), "5min", "longest wait for a result in one request",
+      NULL, 0, US(3600) },
+
+    { "TESTS_MAX", CONF_INT, AT(tests_max), "1000", "tests in one submission", NULL, 1, 100000 },
+    { "FILES_MAX", CONF_INT, AT(files_max), "200", "files in one submission", NULL, 1, 10000 },
+    { "SOURCE_BYTES", CONF_BYTES, AT(source_bytes), "10MiB", "all files of one submission", NULL,
+      1024, MIB(1024) },
+
+    { "CPU_TIME", CONF_TIME, AT(defaults.cpu_us), "5s", "CPU time limit by default" },
+    { "CPU_EXTRA_TIME", CONF_TIME, AT(defaults.cpu_extra_us), "1s",
+      "time above the CPU limit before a program is killed" },
+    { "WALL_TIME", CONF_TIME, AT(defaults.wall_us), "10s", "wall time limit by default" },
+    { "MEMORY", CONF_BYTES, AT(defaults.memory_bytes), "256MiB", "memory limit by default" },
+    { "STACK", CONF_BYTES, AT(defaults.stack_bytes), "64MiB", "stack limit by default" },
+    { "PROCESSES", CONF_INT, AT(defaults.processes), "60",
+      "processes and threads at one time by default" },
+    { "OUTPUT_BYTES", CONF_BYTES, AT(defaults.output_bytes), "1MiB",
+      "limit of stdout and of stderr by default" },
+    { "FILE_BYTES", CONF_BYTES, AT(defaults.file_bytes), "16MiB",
+      "largest file a program may write by default" },
+    { "MAX_CPU_TIME", CONF_TIME, AT(most.cpu_us), "60s", "most CPU time a client may ask for" },
+    { "MAX_CPU_EXTRA_TIME", CONF_TIME, AT(most.cpu_extra_us), "5s",
+      "most extra CPU time a client may ask for" },
+    { "MAX_WALL_TIME", CONF_TIME, AT(most.wall_us), "120s", "most wall time a client may ask for" },
+    { "MAX_MEMORY", CONF_BYTES, AT(most.memory_bytes), "2GiB", "most memory a client may ask for" },
+    { "MAX_STACK", CONF_BYTES, AT(most.stack_bytes), "512MiB", "most stack a client may ask for" },
+    { "MAX_PROCESSES", CONF_INT, AT(most.processes), "500", "most processes a client may ask for" },
+    { "MAX_OUTPUT_BYTES", CONF_BYTES, AT(most.output_bytes), "64MiB",
+      "most output a client may ask for" },
+    { "MAX_FILE_BYTES", CONF_BYTES, AT(most.file_bytes), "256MiB",
+      "largest file limit a client may ask for" },
+
+    { "BUILD_CPU_TIME", CONF_TIME, AT(build_cpu_us), "30s", "CPU time of a build step" },
+    { "BUILD_WALL_TIME", CONF_TIME, AT(build_wall_us), "60s", "wall time of a build step" },
+    { "BUILD_MEMORY", CONF_BYTES, AT(build_memory_bytes), "2GiB", "memory of a build step" },
+    { "BUILD_OUTPUT_BYTES", CONF_BYTES, AT(build_output_bytes), "256KiB",
+      "messages kept from a build step" },
+};
+
+const struct conf_table settings_table = {
+    .prefix = "EVALX_",
+    .items = items,
+    .count = COUNT_OF(items),
+    .strict = true,
+    .listed_by = "evalx config",
+};
+_Static_assert(COUNT_OF(items) <= SETTINGS_MAX, "SETTINGS_MAX is too small");
+
+static const char *default_data_dir(struct arena *arena)
+{
+    if (geteuid() == 0)
+        return "/var/lib/evalx";
+    const char *data = getenv("XDG_DATA_HOME");
+    if (data && data[0] == '/')
+        return arena_printf(arena, "%s/evalx", data);
+    const char *home = getenv("HOME");
+    return arena_printf(arena, "%s/.local/share/evalx", home ? home : "/tmp");
+}
+
+bool settings_load(struct settings *ret, bool *set, struct err *e)
+{
+    struct settings s = { 0 };
+    if (!conf_load(&settings_table, environ, &s, &s.arena, set, e)) {
+        settings_done(&s);
+        return false;
+    }
+    if (!s.data_dir)
+        s.data_dir = default_data_dir(&s.arena);
+    *ret = s;
+    return true;
+}
+
+void settings_done(struct settings *s)
+{
+    arena_done(&s->arena);
+}
+
+struct job_policy settings_policy(const struct settings *s)
+{
+    return (struct job_policy){
+        .defaults = s->defaults,
+        .most = s->most,
+        .tests_max = (size_t)s->tests_max,
+        .files_max = (size_t)s->files_max,
+        .source_bytes_max = (size_t)s->source_bytes,
+    };
+}
+
+struct engine_config settings_engine(const struct settings *s)
+{
+    return (struct engine_config){
+        .lanes = (int)s->lanes,
+        .cache_bytes = s->cache_bytes,
+        .cache_memory_bytes = s->cache_memory_bytes,
+        .disk_bytes = s->disk_bytes,
+        .build = {
+            .cpu_us = s->build_cpu_us,
+            .wall_us = s->build_wall_us,
+            .memory_bytes = s->build_memory_bytes,
+            .stack_bytes = MIB(256),
+            .output_bytes = s->build_output_bytes,
+            .file_bytes = s->disk_bytes,
+            .processes = 200,
+        },
+    };
+}
+
+struct keeper_config settings_keeper(const struct settings *s)
+{
+    return (struct keeper_config){
+        .program = s->box_program,
+        .cgroup = (enum cgroup_want)s->cgroup,
+        .disk_bytes = s->disk_bytes,
+    };
+}
