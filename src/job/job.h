@@ -2,10 +2,10 @@
 /*
  * job.h - the submission: what somebody wants run. Data only, no I/O.
  *
- * A job is built by a face (http) or by `evalx run`, completed and checked by job_check(), and const
- * from then on. Its JSON form is the native API's request body: what a client sends, what the store
- * keeps and what travels through Redis is read by one function. Units in JSON are in the names
- * (cpu_time_ms); inside they are microseconds and bytes.
+ * A job is built by a face (http) or by `evalx run`, completed and checked by job_check(), and
+ * const from then on. Its JSON form is the native API's request body: what a client sends, what the
+ * store keeps and what travels through Redis is read by one function. Units in JSON are in the
+ * names (cpu_time_ms); inside they are microseconds and bytes.
  *
  * Threads: one while it is built; any once it is const.
  */
@@ -37,10 +37,10 @@ enum cache_use {
 };
 
 enum checker_type {
-    CHECKER_LINES,     /* equal line by line but for trailing white space and trailing empty lines */
-    CHECKER_EXACT,     /* every byte */
-    CHECKER_TOKENS,    /* equal sequences of words */
-    CHECKER_FLOATS,    /* words; numbers within a tolerance */
+    CHECKER_LINES,  /* equal line by line but for trailing white space and trailing empty lines */
+    CHECKER_EXACT,  /* every byte */
+    CHECKER_TOKENS, /* equal sequences of words */
+    CHECKER_FLOATS, /* words; numbers within a tolerance */
     CHECKER_UNORDERED, /* the same lines in any order */
 };
 
@@ -51,7 +51,8 @@ struct checker {
 };
 
 struct job_file {
-    const char *path; /* relative, no "..", at most 255 bytes */
+    const char *path; /* relative, no "..", at most 255 bytes; NULL before job_check(): the one
+                       * source, which gets the language's name for it */
     struct str content;
 };
 
@@ -67,19 +68,21 @@ struct job_test {
 struct job {
     struct arena arena; /* holds everything below */
     char id[TOKEN_TEXT];
-    int64_t created_us;  /* wall clock */
+    int64_t created_us; /* wall clock */
 
-    const char *language; /* as asked: "cpp", "python@3.11"; after job_check() the catalogue's id */
+    const char *language;   /* as asked: "cpp", "python@3.11", "54" (a Judge0 id); after job_check()
+                             * the catalogue's id */
     struct job_file *files; /* the first is the source when the language has one */
     size_t file_count;
     const char *entrypoint; /* path of the file to run; NULL: the language's */
 
     const char **compiler_options; /* NULL-ended, never NULL */
     const char **args;             /* NULL-ended, never NULL */
-    const char **env;              /* "NAME=value", NULL-ended, never NULL: added to the language's */
-    struct limits limits;          /* UNSET members are filled by job_check() */
+    const char **env;     /* "NAME=value", NULL-ended, never NULL: added to the language's */
+    struct limits limits; /* UNSET members are filled by job_check() */
 
-    struct job_test *tests; /* at least one: without tests[] the one made of stdin, expected_output */
+    struct job_test
+        *tests; /* at least one: without tests[] the one made of stdin, expected_output */
     size_t test_count;
     bool has_tests;       /* the client sent tests[] */
     bool stop_on_failure; /* tests behind the first failure are skipped */

@@ -30,10 +30,10 @@ struct limits {
 /* One row per limit, so that nobody writes eight ifs. */
 struct limit_info {
     const char *json_name;
-    const char *title;  /* "CPU time" */
-    size_t offset;      /* in struct limits */
-    int64_t json_unit;  /* what one JSON unit is inside: 1000 for _ms, 1 for _bytes */
-    int64_t least;      /* smallest value accepted, inside units */
+    const char *title; /* "CPU time" */
+    size_t offset;     /* in struct limits */
+    int64_t json_unit; /* what one JSON unit is inside: 1000 for _ms, 1 for _bytes */
+    int64_t least;     /* smallest value accepted, inside units */
 };
 
 extern const struct limit_info limit_infos[];

@@ -19,9 +19,9 @@
 /* What one program did, judged: a test, or the build step. */
 struct outcome {
     enum verdict verdict;
-    const char *limit;  /* which limit fired: "cpu_time", "wall_time", "memory", "output"; or NULL */
-    int exit_code;      /* -1: it did not exit by itself */
-    int signal;         /* 0: none */
+    const char *limit; /* which limit fired: "cpu_time", "wall_time", "memory", "output"; or NULL */
+    int exit_code;     /* -1: it did not exit by itself */
+    int signal;        /* 0: none */
     int64_t cpu_us, wall_us, memory_bytes;
     struct str out, err;   /* ptr NULL: empty. In a build step all output is in out */
     bool out_cut, err_cut; /* there was more than the limit */
@@ -35,20 +35,20 @@ struct test_result {
 };
 
 struct result {
-    struct arena arena; /* holds everything below */
+    struct arena arena;   /* holds everything below */
     enum verdict verdict; /* of the whole: the first test, in order, that was not accepted */
     const char *message;  /* for compile and internal errors, or NULL */
 
-    bool compiled; /* the language has a build step and it was reached */
-    bool cached;   /* the artifact came from the cache */
+    bool compiled;          /* the language has a build step and it was reached */
+    bool cached;            /* the artifact came from the cache */
     struct outcome compile; /* of the run that made the artifact, cached or not */
 
     struct test_result *tests; /* none when the build failed */
     size_t test_count;
 
     int attempt;
-    bool rusage_only;   /* figures from rusage, no cgroup */
-    double score;       /* weights of accepted tests over all weights, 0..1 */
+    bool rusage_only;                      /* figures from rusage, no cgroup */
+    double score;                          /* weights of accepted tests over all weights, 0..1 */
     int64_t cpu_us, wall_us, memory_bytes; /* tests: sum, sum, most */
 
     /* When, wall clock. */

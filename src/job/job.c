@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/job.h"
+
+#include "base/clock.h"
+#include "job/job_names.h"
+
+const char *const priority_names[] = {
+    [PRIORITY_LOW] = "low",
+    [PRIORITY_NORMAL] = "normal",
+    [PRIORITY_HIGH] = "high",
+    [PRIORITY_COUNT] = NULL,
+};
+
+const char *const cache_names[] = {
+    [CACHE_BUILD] = "build",
+    [CACHE_RESULT] = "result",
+    [CACHE_NONE] = "none",
+    [CACHE_NONE + 1] = NULL,
+};
+
+const char *const checker_names[] = {
+    [CHECKER_LINES] = "lines",   [CHECKER_EXACT] = "exact",         [CHECKER_TOKENS] = "tokens",
+    [CHECKER_FLOATS] = "floats", [CHECKER_UNORDERED] = "unordered", [CHECKER_UNORDERED + 1] = NULL,
+};
+
+const char *priority_name(enum priority p)
+{
+    CHECK((unsigned)p < PRIORITY_COUNT);
+    return priority_names[p];
+}
+
+static const char *const no_words[] = { NULL };
+
+struct job *job_new(void)
+{
+    struct job *job = calloc(1, sizeof *job);
+    CHECK(job);
+    token_new(job->id);
+    job->created_us = wall_us();
+    job->compiler_options = (const char **)(uintptr_t)no_words;
+    job->args = (const char **)(uintptr_t)no_words;
+    job->env = (const char **)(uintptr_t)no_words;
+    job->limits = limits_unset();
+    job->checker = (struct checker){ .absolute = 1e-6, .relative = 1e-6 };
+    job->runs = 1;
+    job->priority = PRIORITY_NORMAL;
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    if (!job)
+        return;
+    arena_done(&job->arena);
+    free(job);
+}
+
+/* ---- the stored form ---- */
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    json_put_key(w, key);
+    json_put_text(w, text);
+}
+
+static void put_flag(struct json_writer *w, const char *key, bool flag)
+{
+    if (!flag)
+        return;
+    json_put_key(w, key);
+    json_put_bool(w, true);
+}
+
+static void put_int(struct json_writer *w, const char *key, int64_t value)
+{
+    json_put_key(w, key);
+    json_put_int(w, value);
+}
+
+static void put_raw(struct json_writer *w, const char *key, const char *json)
+{
+    if (!json)
+        return;
+    json_put_key(w, key);
+    json_put_raw(w, str_of(json));
+}
+
+/* Contents always stand there, so an empty one is not null. */
+static void put_bytes(struct json_writer *w, const char *key, const char *encoding_key,
+                      struct str bytes)
+{
+    json_put_bytes(w, key, encoding_key, bytes.ptr ? bytes : STR(""));
+}
+
+static void put_words(struct json_writer *w, const char *key, const char *const *words)
+{
+    json_put_key(w, key);
+    json_put_array(w);
+    for (; *words; words++)
+        json_put_text(w, *words);
+    json_put_array_end(w);
+}
+
+/* Before job_check() a source has no path yet. */
+static void put_files(struct json_writer *w, const struct job *job)
+{
+    if (job->file_count == 1 && !job->files[0].path) {
+        put_bytes(w, "source", "source_encoding", job->files[0].content);
+        return;
+    }
+    json_put_key(w, "files");
+    json_put_array(w);
+    for (size_t i = 0; i < job->file_count; i++) {
+        json_put_object(w);
+        put_text(w, "path", job->files[i].path);
+        put_bytes(w, "content", "encoding", job->files[i].content);
+        json_put_object_end(w);
+    }
+    json_put_array_end(w);
+}
+
+static void put_env(struct json_writer *w, const char *const *env)
+{
+    if (!*env)
+        return;
+    json_put_key(w, "env");
+    json_put_object(w);
+    for (; *env; env++) {
+        const char *equals = strchr(*env, '=');
+        CHECK(equals);
+        CLEANUP(buf_done) struct buf name = { 0 };
+        buf_add(&name, *env, (size_t)(equals - *env));
+        put_text(w, name.ptr, equals + 1);
+    }
+    json_put_object_end(w);
+}
+
+/* Only the limits in which a test differs from its job: there may be thousands of tests. */
+static void put_test_limits(struct json_writer *w, const struct job *job,
+                            const struct job_test *test)
+{
+    struct limits own = test->limits, unset = limits_unset();
+    for (size_t i = 0; i < limit_count; i++)
+        if (limit_get(&own, &limit_infos[i]) == limit_get(&job->limits, &limit_infos[i]))
+            limit_set(&own, &limit_infos[i], LIMIT_UNSET);
+    if (memcmp(&own, &unset, sizeof own) == 0)
+        return;
+    json_put_key(w, "limits");
+    limits_to_json(&own, w);
+}
+
+static void put_test(struct json_writer *w, const struct job *job, const struct job_test *test)
+{
+    json_put_object(w);
+    put_text(w, "id", test->id);
+    if (test->stdin_data.ptr)
+        json_put_bytes(w, "stdin", "stdin_encoding", test->stdin_data);
+    if (test->expected.ptr)
+        json_put_bytes(w, "expected_output", "expected_output_encoding", test->expected);
+    if (test->args)
+        put_words(w, "args", test->args);
+    put_test_limits(w, job, test);
+    if (test->weight != 1) {
+        json_put_key(w, "weight");
+        json_put_double(w, test->weight);
+    }
+    json_put_object_end(w);
+}
+
+static void put_tests(struct json_writer *w, const struct job *job)
+{
+    put_flag(w, "single", !job->has_tests);
+    json_put_key(w, "tests");
+    json_put_array(w);
+    for (size_t i = 0; i < job->test_count; i++)
+        put_test(w, job, &job->tests[i]);
+    json_put_array_end(w);
+}
+
+static void put_checker(struct json_writer *w, const struct checker *checker)
+{
+    json_put_key(w, "checker");
+    json_put_object(w);
+    put_text(w, "type", checker_names[checker->type]);
+    if (checker->type == CHECKER_FLOATS) {
+        json_put_key(w, "absolute");
+        json_put_double(w, checker->absolute);
+        json_put_key(w, "relative");
+        json_put_double(w, checker->relative);
+    }
+    put_flag(w, "ignore_case", checker->ignore_case);
+    json_put_object_end(w);
+}
+
+void job_to_json(const struct job *job, struct buf *out)
+{
+    struct json_writer w = { .out = out };
+    json_put_object(&w);
+    put_text(&w, "id", job->id);
+    put_int(&w, "created_at_us", job->created_us);
+    put_text(&w, "language", job->language);
+    put_files(&w, job);
+    put_text(&w, "entrypoint", job->entrypoint);
+    put_words(&w, "compiler_options", job->compiler_options);
+    put_words(&w, "args", job->args);
+    put_env(&w, job->env);
+    json_put_key(&w, "limits");
+    limits_to_json(&job->limits, &w);
+
+    put_tests(&w, job);
+    put_flag(&w, "stop_on_failure", job->stop_on_failure);
+    put_checker(&w, &job->checker);
+    put_int(&w, "runs", job->runs);
+
+    put_flag(&w, "merge_stderr", job->merge_stderr);
+    put_flag(&w, "network", job->network);
+    put_flag(&w, "hints", job->hints);
+    put_text(&w, "cache", cache_names[job->cache]);
+    put_text(&w, "priority", priority_name(job->priority));
+    put_int(&w, "retention_us", job->retention_us);
+    put_raw(&w, "metadata", job->metadata);
+    put_text(&w, "webhook_url", job->webhook_url);
+    put_raw(&w, "face", job->face);
+    json_put_object_end(&w);
+}
