@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lane.c - the thread of a lane: take a task, do it, and end the job after its last one.
+ */
+#include "engine/lane.h"
+
+#include "base/clock.h"
+
+enum { TRIES = 3 };
+
+struct task {
+    struct active *active;
+    bool begin;
+    size_t test;
+};
+
+/* ---- lines; with engine.lock held ---- */
+
+static void wake_lanes(struct engine *en, size_t tasks)
+{
+    for (size_t i = 0; i < tasks && i < (size_t)en->lanes_idle; i++)
+        pthread_cond_signal(&en->work);
+}
+
+void active_line_up(struct engine *en, struct active *a, bool first)
+{
+    if (first)
+        TAILQ_INSERT_HEAD(&en->fresh, a, line);
+    else
+        TAILQ_INSERT_TAIL(&en->fresh, a, line);
+    a->in_fresh = true;
+    en->waiting++;
+    wake_lanes(en, 1);
+}
+
+void active_drop_waiting(struct engine *en, struct active *a)
+{
+    if (!a->in_begun)
+        return;
+    TAILQ_REMOVE(&en->begun, a, line);
+    a->in_begun = false;
+    en->waiting -= (int64_t)(a->job->test_count - a->next_test);
+    a->next_test = a->job->test_count;
+    pthread_cond_broadcast(&en->room);
+}
+
+void active_break_off(struct engine *en, struct active *a, size_t first)
+{
+    for (int i = 0; i < en->lane_count; i++) {
+        struct lane *l = &en->lanes[i];
+        if (l->active == a && l->test >= first)
+            box_cancel(l->box);
+    }
+}
+
+/* A started job goes before a fresh one; both lines are in the order of arrival. */
+static bool task_choose(struct engine *en, struct task *t)
+{
+    struct active *a = TAILQ_FIRST(&en->begun);
+    if (a) {
+        *t = (struct task){ .active = a, .test = a->next_test++ };
+        a->out++;
+        if (a->next_test == a->job->test_count) {
+            TAILQ_REMOVE(&en->begun, a, line);
+            a->in_begun = false;
+        }
+    } else if ((a = TAILQ_FIRST(&en->fresh))) {
+        *t = (struct task){ .active = a, .begin = true };
+        TAILQ_REMOVE(&en->fresh, a, line);
+        a->in_fresh = false;
+    } else {
+        return false;
+    }
+    en->waiting--;
+    return true;
+}
+
+/* False when the engine stops and nothing is left to be ended. */
+static bool task_wait(struct engine *en, struct task *t)
+{
+    pthread_mutex_lock(&en->lock);
+    bool got;
+    while (!(got = task_choose(en, t)) && !(en->stopping && TAILQ_EMPTY(&en->all))) {
+        en->lanes_idle++;
+        pthread_cond_broadcast(&en->room);
+        pthread_cond_wait(&en->work, &en->lock);
+        en->lanes_idle--;
+    }
+    pthread_mutex_unlock(&en->lock);
+    return got;
+}
+
+/* ---- one run in the box ---- */
+
+/* Is the outcome of this test, or of the build, still wanted? With the lock. */
+static bool wanted(const struct active *a, size_t test)
+{
+    return !a->cancelled && a->trouble.kind == ERR_NONE &&
+           (test == SIZE_MAX || test <= a->first_failed);
+}
+
+static bool lane_enter(struct lane *l, struct active *a, size_t test)
+{
+    pthread_mutex_lock(&l->en->lock);
+    bool go = wanted(a, test);
+    if (go) {
+        l->active = a;
+        l->test = test;
+        l->en->stats.runs++;
+    }
+    pthread_mutex_unlock(&l->en->lock);
+    return go;
+}
+
+/* Returns whether the outcome is still wanted. */
+static bool lane_leave(struct lane *l, struct active *a)
+{
+    int64_t rebuilds = box_rebuilds(l->box);
+    pthread_mutex_lock(&l->en->lock);
+    bool go = wanted(a, l->test);
+    l->active = NULL;
+    l->en->stats.rebuilds += rebuilds - l->rebuilds;
+    l->rebuilds = rebuilds;
+    pthread_cond_broadcast(&l->en->left);
+    pthread_mutex_unlock(&l->en->lock);
+    return go;
+}
+
+enum got lane_run(struct lane *l, struct active *a, size_t test, const struct plan *plan,
+                  struct report *report, struct err *e)
+{
+    for (int try = 0; try < TRIES; try++) {
+        if (!lane_enter(l, a, test))
+            return GOT_NONE;
+        bool ok = box_run(l->box, plan, report, e);
+        bool go = lane_leave(l, a);
+        if (ok && report->end != END_CANCELLED)
+            return GOT_ONE;
+        if (ok) {
+            report_done(report);
+            *report = (struct report){ 0 };
+            err_set(e, ERR_BUG, "a run was broken off that nobody cancelled");
+        }
+        if (!go)
+            return GOT_NONE;
+        if (!ok && e->kind == ERR_INVALID)
+            return GOT_FAILED; /* the plan is at fault: it would be so again */
+    }
+    err_add(e, "lane %d", l->index);
+    return GOT_FAILED;
+}
+
+/* ---- the end of a job ---- */
+
+static void sum_up(struct active *a)
+{
+    struct result *r = a->result;
+    for (size_t i = 0; i < r->test_count; i++) {
+        struct outcome *o = &r->tests[i].outcome;
+        if (i > a->first_failed)
+            *o = (struct outcome){ .verdict = VERDICT_SKIPPED, .exit_code = -1 };
+        else if (o->verdict == VERDICT_NONE)
+            *o = (struct outcome){ .verdict = VERDICT_CANCELLED, .exit_code = -1 };
+    }
+    if (r->test_count > 0)
+        result_sum_up(r);
+    if (a->cancelled)
+        r->verdict = VERDICT_CANCELLED;
+    r->finished_us = wall_us();
+    if (a->built_us > 0)
+        r->run_us = mono_us() - a->built_us;
+}
+
+static void active_free(struct active *a)
+{
+    artifact_unref(a->artifact);
+    artifact_unref(a->extra);
+    result_free(a->result);
+    pthread_mutex_destroy(&a->telling);
+    free(a);
+}
+
+/* Nobody works on it any more: tell the caller and forget it. */
+static void active_end(struct engine *en, struct active *a)
+{
+    pthread_mutex_lock(&en->lock);
+    TAILQ_REMOVE(&en->all, a, all);
+    en->stats.jobs_running--;
+    struct err trouble = a->trouble;
+    if (en->stopping)
+        pthread_cond_broadcast(&en->work); /* it may have been the last */
+    pthread_mutex_unlock(&en->lock);
+
+    if (trouble.kind != ERR_NONE && !a->cancelled) {
+        a->sink.finished(a->sink.arg, NULL, &trouble);
+    } else {
+        sum_up(a);
+        a->sink.finished(a->sink.arg, TAKE(a->result), NULL);
+    }
+    active_free(a);
+}
+
+static void active_trouble(struct engine *en, struct active *a, const struct err *e)
+{
+    pthread_mutex_lock(&en->lock);
+    if (a->trouble.kind == ERR_NONE)
+        a->trouble = *e;
+    active_drop_waiting(en, a);
+    active_break_off(en, a, 0);
+    pthread_mutex_unlock(&en->lock);
+}
+
+/* ---- tests ---- */
+
+static void tell(struct active *a, size_t k)
+{
+    if (a->sink.test_done)
+        a->sink.test_done(a->sink.arg, &a->result->tests[k], k);
+}
+
+/* With stop_on_failure tests are told in order, so that none is told that will not count. */
+static void tell_in_order(struct active *a)
+{
+    const struct result *r = a->result;
+    while (a->told < r->test_count && r->tests[a->told].outcome.verdict != VERDICT_NONE) {
+        bool failed = r->tests[a->told].outcome.verdict != VERDICT_ACCEPTED;
+        tell(a, a->told);
+        a->told = failed ? r->test_count : a->told + 1;
+    }
+}
+
+static void note_failure(struct engine *en, struct active *a, size_t k)
+{
+    pthread_mutex_lock(&en->lock);
+    if (k < a->first_failed) {
+        a->first_failed = k;
+        active_drop_waiting(en, a);
+        active_break_off(en, a, k + 1);
+    }
+    pthread_mutex_unlock(&en->lock);
+}
+
+static void test_done(struct engine *en, struct active *a, size_t k, const struct run_outcome *o)
+{
+    if (a->job->stop_on_failure && o->outcome.verdict != VERDICT_ACCEPTED)
+        note_failure(en, a, k);
+
+    pthread_mutex_lock(&a->telling);
+    a->result->tests[k].outcome = outcome_copy(&o->outcome, &a->result->arena);
+    a->result->rusage_only |= o->rusage_only;
+    if (a->job->stop_on_failure)
+        tell_in_order(a);
+    else
+        tell(a, k);
+    pthread_mutex_unlock(&a->telling);
+}
+
+static void task_test(struct lane *l, struct active *a, size_t k)
+{
+    struct engine *en = l->en;
+    CLEANUP(arena_done) struct arena arena = { 0 };
+    struct run_outcome o = { 0 };
+    struct err e = { 0 };
+    enum got got = run_test(l, a, k, &arena, &o, &e);
+    if (got == GOT_ONE)
+        test_done(en, a, k, &o);
+    else if (got == GOT_FAILED)
+        active_trouble(en, a, &e);
+
+    pthread_mutex_lock(&en->lock);
+    a->out--;
+    bool last = a->out == 0 && !a->in_begun;
+    pthread_mutex_unlock(&en->lock);
+    if (last)
+        active_end(en, a);
+}
+
+/* The first test is ours, the others are for whoever is idle. */
+static void task_tests(struct lane *l, struct active *a)
+{
+    struct engine *en = l->en;
+    pthread_mutex_lock(&en->lock);
+    a->out = 1;
+    a->next_test = 1;
+    if (a->job->test_count > 1) {
+        TAILQ_INSERT_TAIL(&en->begun, a, line);
+        a->in_begun = true;
+        en->waiting += (int64_t)a->job->test_count - 1;
+        wake_lanes(en, a->job->test_count - 1);
+    }
+    if (!wanted(a, 0))
+        active_drop_waiting(en, a);
+    pthread_mutex_unlock(&en->lock);
+    task_test(l, a, 0);
+}
+
+/* ---- begin ---- */
+
+static bool begin(struct engine *en, struct active *a, struct err *e)
+{
+    if (a->result)
+        return true; /* parked meanwhile */
+    a->begun_us = mono_us();
+    a->lang = catalogue_find(en->catalogue, str_of(a->job->language), e);
+    if (!a->lang)
+        return false;
+    if (!a->lang->offered)
+        return err_set(e, ERR_UNAVAILABLE, "%s is not installed here: it needs %s", a->lang->id,
+                       a->lang->package ? a->lang->package : "its toolchain");
+    a->result = result_new();
+    a->result->attempt = a->attempt;
+    a->result->started_us = wall_us();
+    return true;
+}
+
+/* Put the build into the result. True when there is something to run. */
+static bool note_build(struct active *a)
+{
+    struct result *r = a->result;
+    a->built_us = mono_us();
+    r->compile_us = a->built_us - a->begun_us;
+    r->compiled = a->lang->build.argv != NULL;
+    r->cached = a->cached;
+    if (r->compiled)
+        r->compile = outcome_copy(&a->artifact->compile, &r->arena);
+    r->rusage_only = a->artifact->rusage_only;
+    if (a->artifact->compile.verdict == VERDICT_ACCEPTED)
+        return true;
+    r->verdict = VERDICT_COMPILE_ERROR;
+    r->message = arena_text(&r->arena, a->artifact->message);
+    return false;
+}
+
+static void prepare_tests(struct active *a)
+{
+    struct result *r = a->result;
+    r->test_count = a->job->test_count;
+    r->tests = arena_array(&r->arena, r->test_count, sizeof *r->tests);
+    for (size_t i = 0; i < r->test_count; i++) {
+        r->tests[i].id = arena_text(&r->arena, a->job->tests[i].id);
+        r->tests[i].weight = a->job->tests[i].weight;
+    }
+}
+
+/* False: the job is not ours any more. */
+static bool get_ready(struct lane *l, struct active *a, bool *run)
+{
+    struct err e = { 0 };
+    bool parked = false;
+    enum got got = begin(l->en, a, &e) ? build_get(l, a, &parked, &e) : GOT_FAILED;
+    if (parked)
+        return false;
+    if (got == GOT_FAILED)
+        active_trouble(l->en, a, &e);
+    *run = got == GOT_ONE && note_build(a);
+    if (*run)
+        prepare_tests(a);
+    return true;
+}
+
+static void task_begin(struct lane *l, struct active *a)
+{
+    pthread_mutex_lock(&l->en->lock);
+    bool go = wanted(a, SIZE_MAX), run = false;
+    pthread_mutex_unlock(&l->en->lock);
+    if (go && !get_ready(l, a, &run))
+        return;
+    if (!a->result) {
+        a->result = result_cancelled(); /* only looked at when it was */
+        a->result->attempt = a->attempt;
+    }
+    if (run)
+        task_tests(l, a);
+    else
+        active_end(l->en, a);
+}
+
+/* ---- the thread ---- */
+
+static bool lane_open(struct lane *l)
+{
+    struct engine *en = l->en;
+    struct err e = { 0 };
+    struct box *box = box_open(en->keeper, l->index, &e);
+    pthread_mutex_lock(&en->lock);
+    l->box = box;
+    en->lanes_opened++;
+    if (!box && en->open_error.kind == ERR_NONE)
+        en->open_error = e;
+    pthread_cond_broadcast(&en->left);
+    pthread_mutex_unlock(&en->lock);
+    return box != NULL;
+}
+
+void *lane_main(void *arg)
+{
+    struct lane *l = arg;
+    struct task t;
+    if (!lane_open(l))
+        return NULL;
+    while (task_wait(l->en, &t)) {
+        if (t.begin)
+            task_begin(l, t.active);
+        else
+            task_test(l, t.active, t.test);
+    }
+    box_close(TAKE(l->box));
+    return NULL;
+}
