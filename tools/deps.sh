@@ -6,7 +6,7 @@
 #   tools/deps.sh --check build ...                         only say it; exit 1 when something is missing
 #   tools/deps.sh --list build ...                          print the names
 #
-# EVALX_SKIP_DEPS=1 skips everything: for machines where the tools come from elsewhere.
+# SKIP_DEPS=1 skips everything: for machines where the tools come from elsewhere.
 set -euo pipefail
 
 # One line per task; "a|b" means that either will do, and a is installed when both are missing.
@@ -40,7 +40,7 @@ is_installed() {
 mode=install
 case ${1:-} in --check | --list) mode=${1#--} && shift ;; esac
 [ $# -gt 0 ] || set -- build
-[ "${EVALX_SKIP_DEPS:-}" != 1 ] || exit 0
+[ "${SKIP_DEPS:-}" != 1 ] || exit 0
 
 wanted=
 for task in "$@"; do
@@ -55,7 +55,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "deps: this is not Debian or a relative of it. Install the counterparts of these packages," >&2
-    echo "deps: then run again with EVALX_SKIP_DEPS=1:" >&2
+    echo "deps: then run again with SKIP_DEPS=1:" >&2
     # shellcheck disable=SC2086
     echo "     " $wanted >&2
     exit 1

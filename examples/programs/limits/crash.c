@@ -1,0 +1,11 @@
+/* Writes where it may not: killed by signal 11. */
+#include <stdio.h>
+
+int main(void)
+{
+    int *volatile nowhere = NULL;
+    puts("before the crash");
+    fflush(stdout);
+    *nowhere = 1;
+    return 0;
+}

@@ -1,0 +1,4 @@
+"""Prints without end: stopped at the output limit."""
+
+while True:
+    print("and on and on")

@@ -1,0 +1,16 @@
+<?php
+// How many primes are there below 200000, and what do they add up to?
+$limit = 200000;
+$composite = new SplFixedArray($limit);
+$count = $sum = 0;
+for ($i = 2; $i < $limit; $i++) {
+    if ($composite[$i]) {
+        continue;
+    }
+    $count++;
+    $sum += $i;
+    for ($k = $i * $i; $k < $limit; $k += $i) {
+        $composite[$k] = true;
+    }
+}
+echo "$count $sum\n";
