@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record.h - what every backend of the store does alike: a job or a result in its stored form back
+ * to the struct, and when a record ends.
+ */
+#ifndef EVALX_STORE_RECORD_H
+#define EVALX_STORE_RECORD_H
+
+#include "store/store.h"
+
+/* Fill r->job or r->result from the stored form. errors: BUG, what was stored cannot be read */
+MUST_USE bool record_read_job(struct record *r, struct str json, struct err *e);
+MUST_USE bool record_read_result(struct record *r, struct str json, struct err *e);
+
+static inline bool state_final(enum job_state s)
+{
+    return s == STATE_FINISHED || s == STATE_CANCELLED;
+}
+
+/* When a record that ends now may be swept; 0: never. */
+int64_t record_expires(int64_t finished_us, int64_t own_retention_us, int64_t retention_us);
+
+/* A result on its way into the store: what is in columns, and the stored form. */
+struct ending {
+    enum job_state state;
+    enum verdict verdict;
+    int attempt;
+    int64_t started_us, finished_us;
+    struct buf json;
+};
+
+void ending_init(struct ending *ending, const struct result *result);
+/* The ending of a record that never ran. */
+void ending_init_cancelled(struct ending *ending);
+void ending_done(struct ending *ending);
+CLEANUP_FOR_STRUCT(struct ending, ending_done)
+
+#endif
