@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attack: keep in files what does not fit into memory
+ * expect: end=memory|exit exit_code=0 memory_mb=..66
+ * limits: memory_mb=48 file_mb=1024 disk_mb=512
+ */
+#include "hostile.h"
+
+int main(void)
+{
+    static char block[1 << 16];
+    int64_t total = 0;
+    int fd = open("/box/hog", O_CREAT | O_RDWR, 0600);
+    ssize_t n;
+
+    while ((n = write(fd, block, sizeof block)) > 0)
+        total += n;
+    if (total > 48 << 20)
+        escaped("%lld bytes in /box", (long long)total);
+    return verdict();
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attack: fork as fast as possible, forever, in every process
+ * expect: end=cpu wall_ms=..1500
+ * limits: cpu_ms=300 wall_ms=3000 processes=24
+ */
+#include "hostile.h"
+
+int main(void)
+{
+    for (;;)
+        fork();
+}
