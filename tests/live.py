@@ -4,7 +4,7 @@
     with Server() as server:
         done = server.post("/v1/submissions?wait=30", {...})
 
-Needs nothing but the standard library. BUILD names the build folder, build/ by default.
+Needs nothing but the standard library. EVALX_BUILD names the build folder, build/ by default.
 """
 
 import http.client
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-BUILD = Path(os.environ.get("BUILD", TOP / "build")).absolute()
+BUILD = Path(os.environ.get("EVALX_BUILD", TOP / "build")).absolute()
 READY = re.compile(r"ready on http://([0-9.]+):(\d+)")
 START_SECONDS = 60
 
@@ -151,4 +151,7 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+        self.remove()
+
+    def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)

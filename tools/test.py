@@ -14,7 +14,7 @@ with address and undefined behaviour sanitizer.
 Failures are shown when they happen and named again at the end. The last line is always
 "N passed, N failed" (", N skipped" when there are any); the exit status is 0 when none failed.
 
-For the tests: BUILD is the build folder whose evalx and evalx-box they try.
+For the tests: EVALX_BUILD is the build folder whose evalx and evalx-box they try.
 """
 
 import argparse
@@ -249,7 +249,7 @@ def sanitizer_env():
     log = ASAN / "findings" / "asan"
     options = "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
     return {
-        "BUILD": str(ASAN),
+        "EVALX_BUILD": str(ASAN),
         "ASAN_OPTIONS": f"{options}:log_path={log}",
         "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={log}",
         "LSAN_OPTIONS": f"suppressions={TOP}/tools/lsan.txt",
@@ -338,7 +338,7 @@ def all_suites():
 
         def both(name=name, previous=previous):
             tally = previous() if previous else Tally()
-            tally.add(run_pytest(name, name, {"BUILD": str(BUILD)}))
+            tally.add(run_pytest(name, name, {"EVALX_BUILD": str(BUILD)}))
             return tally
 
         suites[name] = both

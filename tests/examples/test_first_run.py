@@ -64,11 +64,12 @@ def test_no_server_is_said_plainly():
 
 
 def test_make_run_shows_a_first_verdict_and_stops():
-    env = Server().env | {"RUN_ONCE": "1"}
+    never_started = Server()
     done = subprocess.run(
-        [TOP / "tools/run.sh", BUILD], env=env,
+        [TOP / "tools/run.sh", BUILD], env=never_started.env | {"RUN_ONCE": "1"},
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
     )
+    never_started.remove()
     print(done.stdout, done.stderr)
     assert done.returncode == 0
     assert re.search(r"^cpp +count words +accepted", done.stdout, re.MULTILINE)
