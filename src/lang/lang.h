@@ -8,7 +8,7 @@
  *
  * In argv templates these words are replaced: {options} and {args}, alone as a word, by the
  * submission's lists; {source} by the source file's path, {memory_mb} by the memory limit in MiB,
- * {main} by the entry point's name without its ending.
+ * {heap_mb} by three quarters of it, {main} by the entry point's name without its ending.
  *
  * Threads: a loaded catalogue is const and may be read by any.
  */
@@ -36,8 +36,8 @@ struct command {
 };
 
 struct language {
-    const char *id;   /* "cpp" */
-    const char *name; /* "C++ (GCC)" */
+    const char *id;                   /* "cpp" */
+    const char *name;                 /* "C++ (GCC)" */
     const char *const *aliases;       /* "c++", "g++"; NULL-ended */
     const struct judge0_name *judge0; /* judge0_count of them */
     size_t judge0_count;
@@ -52,17 +52,19 @@ struct language {
     const char *const *artifact; /* globs of what the build step leaves: { "a.out" }; NULL-ended */
     bool single_executable;      /* the artifact is one program, run from its descriptor */
 
-    const char *const *env; /* "NAME=value", NULL-ended; beside the common ones */
+    const char *const *env;    /* "NAME=value", NULL-ended; beside the common ones */
     const char *const *etc;    /* names below /etc the toolchain needs in the box */
     const char *const *mounts; /* further absolute paths it needs, read-only */
 
-    double time_factor;   /* default limits are multiplied by these: 1 for C, 2 for Java */
+    double time_factor; /* default limits are multiplied by these: 1 for C, 2 for Java */
     double memory_factor;
-    int64_t memory_extra_bytes; /* added to the default memory limit: a virtual machine's own need */
-    int processes_least;        /* default limit of processes is at least this: JVM threads */
+    int64_t
+        memory_extra_bytes; /* added to the default memory limit: a virtual machine's own need */
+    int processes_least;    /* default limit of processes is at least this: JVM threads */
     int64_t build_memory_bytes, build_wall_us; /* limits of the build step; 0: the server's */
 
-    const char *toolchain; /* hash of what decides the artifact: probed versions and the file itself */
+    const char
+        *toolchain; /* hash of what decides the artifact: probed versions and the file itself */
 
     /* Self-test. */
     const char *test_source, *test_stdin, *test_expected;

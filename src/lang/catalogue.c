@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The catalogue: every language file of one folder, read, probed, sorted by id. Names are looked up
+ * by walking: there are a few dozen, and a submission looks up one.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "lang/lang_file.h"
+#include "lang/near.h"
+#include "lang/probe.h"
+
+enum { LANGUAGES_MOST = 512 };
+
+struct catalogue {
+    struct arena arena; /* holds all that follows */
+    struct language *languages;
+    size_t count;
+};
+
+void catalogue_free(struct catalogue *c)
+{
+    if (!c)
+        return;
+    arena_done(&c->arena);
+    free(c);
+}
+
+/* ---- the folder ---- */
+
+static bool is_yaml(const char *name)
+{
+    size_t len = strlen(name);
+    return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
+}
+
+static bool has_yaml(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool found = false;
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));)
+        found = is_yaml(entry->d_name);
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+/* Where the files lie: beside the program (also in a build folder of the source tree), then
+ * installed. */
+static const char *default_folder(struct arena *arena)
+{
+    static const char *const near_program[] = { "../share/evalx/languages", "languages",
+                                                "../languages", "../../languages",
+                                                "../../../languages" };
+    static const char *const installed[] = { "/usr/local/share/evalx/languages",
+                                             "/usr/share/evalx/languages" };
+    char program[4096];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *slash = len > 0 ? (program[len] = '\0', strrchr(program, '/')) : NULL;
+    for (size_t i = 0; slash && i < COUNT_OF(near_program); i++) {
+        const char *folder =
+            arena_printf(arena, "%.*s/%s", (int)(slash - program), program, near_program[i]);
+        if (has_yaml(folder))
+            return folder;
+    }
+    for (size_t i = 0; i < COUNT_OF(installed); i++)
+        if (has_yaml(installed[i]))
+            return installed[i];
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+struct loading {
+    struct arena *arena;
+    struct language_file files[LANGUAGES_MOST];
+    struct str sources[LANGUAGES_MOST];
+    size_t count;
+};
+
+static bool load_file(struct loading *l, int dir, const char *name, struct err *e)
+{
+    if (l->count == LANGUAGES_MOST)
+        return err_set(e, ERR_INVALID, "more than %d language files", LANGUAGES_MOST);
+    CLEANUP(buf_done) struct buf bytes = { 0 };
+    if (!file_read(dir, name, LANGUAGE_FILE_BYTES, &bytes, e) ||
+        !language_parse(name, buf_str(&bytes), l->arena, &l->files[l->count], e))
+        return false;
+    l->sources[l->count++] = arena_str(l->arena, buf_str(&bytes));
+    return true;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int only_yaml(const struct dirent *entry)
+{
+    return is_yaml(entry->d_name);
+}
+
+static bool load_folder(struct loading *l, const char *folder, struct err *e)
+{
+    CLEANUP(fd_close) int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct dirent **names;
+    int count = dir < 0 ? -1 : scandirat(dir, ".", &names, only_yaml, by_name);
+    if (count < 0) {
+        err_sys(e, "open %s", folder);
+        if (e->sys == ENOENT || e->sys == ENOTDIR)
+            e->kind = ERR_NOT_FOUND;
+        return false;
+    }
+    bool fine = true;
+    for (int i = 0; i < count; i++) {
+        fine = fine && load_file(l, dir, names[i]->d_name, e);
+        free(names[i]);
+    }
+    free(names);
+    if (fine && count == 0)
+        return err_set(e, ERR_NOT_FOUND, "%s holds no *.yaml", folder);
+    return fine;
+}
+
+/* ---- the whole of them ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct language *)a)->id, ((const struct language *)b)->id);
+}
+
+static bool is_called(const struct language *l, struct str name)
+{
+    if (str_is(name, l->id))
+        return true;
+    for (const char *const *alias = l->aliases; *alias; alias++)
+        if (str_is(name, *alias))
+            return true;
+    return false;
+}
+
+static bool clash(const struct language *a, const struct language *b, struct err *e)
+{
+    bool names = is_called(a, str_of(b->id));
+    const char *name = b->id;
+    for (const char *const *alias = b->aliases; *alias && !names; alias++) {
+        name = *alias;
+        names = is_called(a, str_of(name));
+    }
+    if (names)
+        return !err_set(e, ERR_CONFLICT, "languages %s and %s are both called \"%s\"", a->id, b->id,
+                        name);
+    for (size_t i = 0; i < a->judge0_count; i++)
+        for (size_t j = 0; j < b->judge0_count; j++)
+            if (a->judge0[i].id == b->judge0[j].id)
+                return !err_set(e, ERR_CONFLICT, "languages %s and %s both claim Judge0 id %d",
+                                a->id, b->id, a->judge0[i].id);
+    return false;
+}
+
+static bool check_clashes(const struct catalogue *c, struct err *e)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t j = i + 1; j < c->count; j++)
+            if (clash(&c->languages[i], &c->languages[j], e))
+                return false;
+    return true;
+}
+
+/* What a toolchain may need is listed for every release; only what is here can be shown in a box.
+ */
+static const char *const *existing(const char *const *list, const char *prefix, struct arena *arena)
+{
+    size_t count = 0, kept = 0;
+    while (list[count])
+        count++;
+    const char **there = arena_array(arena, count + 1, sizeof *there);
+    for (size_t i = 0; i < count; i++)
+        if (access(arena_printf(arena, "%s%s", prefix, list[i]), F_OK) == 0)
+            there[kept++] = list[i];
+    return there;
+}
+
+static bool settle(struct catalogue *c, struct loading *l, struct err *e)
+{
+    if (!probe_all(l->files, l->sources, l->count, &c->arena, e))
+        return false;
+    c->languages = arena_array(&c->arena, l->count, sizeof *c->languages);
+    c->count = l->count;
+    for (size_t i = 0; i < l->count; i++) {
+        struct language *to = &c->languages[i];
+        *to = l->files[i].language;
+        to->etc = existing(to->etc, "/etc/", &c->arena);
+        to->mounts = existing(to->mounts, "", &c->arena);
+    }
+    qsort(c->languages, c->count, sizeof *c->languages, by_id);
+    return check_clashes(c, e);
+}
+
+struct catalogue *catalogue_load(const char *folder, struct err *e)
+{
+    CLEANUP(catalogue_free) struct catalogue *c = calloc(1, sizeof *c);
+    CLEANUP(free) void *memory = calloc(1, sizeof(struct loading));
+    CHECK(c && memory);
+    struct loading *l = memory;
+    l->arena = &c->arena;
+    if (!folder)
+        folder = default_folder(&c->arena);
+    if (!folder) {
+        err_set(e, ERR_NOT_FOUND, "languages: no folder beside the program nor installed");
+        return NULL;
+    }
+    if (!load_folder(l, folder, e) || !settle(c, l, e)) {
+        err_add(e, "languages");
+        return NULL;
+    }
+    return TAKE(c);
+}
+
+/* ---- looking up ---- */
+
+size_t catalogue_count(const struct catalogue *c)
+{
+    return c->count;
+}
+
+const struct language *catalogue_at(const struct catalogue *c, size_t index)
+{
+    CHECK(index < c->count);
+    return &c->languages[index];
+}
+
+static const struct language *lookup(const struct catalogue *c, struct str name)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (is_called(&c->languages[i], name))
+            return &c->languages[i];
+    return NULL;
+}
+
+/* 3 and 3.11 are the beginning of 3.11.2, 3.1 is not. */
+static bool version_matches(const char *version, struct str asked)
+{
+    size_t len = strlen(version);
+    return asked.len > 0 && asked.len <= len && memcmp(version, asked.ptr, asked.len) == 0 &&
+           (asked.len == len || strchr(".-+_", version[asked.len]));
+}
+
+static void unknown(const struct catalogue *c, struct str name, struct err *e)
+{
+    struct near near = near_start(name);
+    for (size_t i = 0; i < c->count; i++) {
+        near_try(&near, c->languages[i].id);
+        for (const char *const *alias = c->languages[i].aliases; *alias; alias++)
+            near_try(&near, *alias);
+    }
+    int shown = (int)MIN(name.len, 60);
+    if (near.best)
+        err_invalid(e, "language", "language \"%.*s\" is not known; did you mean \"%s\"?", shown,
+                    name.ptr, near.best);
+    else
+        err_invalid(e, "language", "language \"%.*s\" is not known", shown, name.ptr);
+}
+
+const struct language *catalogue_find(const struct catalogue *c, struct str name, struct err *e)
+{
+    const char *at = name.len ? memchr(name.ptr, '@', name.len) : NULL;
+    struct str plain = name;
+    if (at)
+        plain.len = (size_t)(at - name.ptr);
+    const struct language *found = lookup(c, plain);
+    if (!found) {
+        unknown(c, plain, e);
+        return NULL;
+    }
+    if (!at || !found->version)
+        return found;
+    struct str asked = { at + 1, name.len - plain.len - 1 };
+    if (!version_matches(found->version, asked)) {
+        err_invalid(e, "language", "language %s has version %s here, not %.*s", found->id,
+                    found->version, (int)MIN(asked.len, 60), asked.ptr);
+        return NULL;
+    }
+    return found;
+}
+
+const struct language *catalogue_find_judge0(const struct catalogue *c, int64_t id,
+                                             const struct judge0_name **ret_name)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct language *l = &c->languages[i];
+        for (size_t k = 0; k < l->judge0_count; k++) {
+            if (l->judge0[k].id != id)
+                continue;
+            if (ret_name)
+                *ret_name = &l->judge0[k];
+            return l;
+        }
+    }
+    return NULL;
+}
