@@ -64,15 +64,16 @@ HELPER void expect_refusal(const char *call, long ret, int error, const int *all
 }
 
 /* REFUSED(open("/etc/shadow", O_RDONLY), ENOENT, EACCES) */
-#define REFUSED(call, ...)                                                                         \
+#define REFUSED(call, ...) REFUSED_AS(#call, call, __VA_ARGS__)
+#define REFUSED_AS(text, call, ...)                                                                \
     do {                                                                                           \
         errno = 0;                                                                                 \
         long ret_ = (long)(call);                                                                  \
-        expect_refusal(#call, ret_, errno, (const int[]){ __VA_ARGS__, 0 });                       \
+        expect_refusal(text, ret_, errno, (const int[]){ __VA_ARGS__, 0 });                        \
     } while (0)
 
 /* By the system call filter: EPERM, or ENOSYS for what should look as if it did not exist. */
-#define FILTERED(call) REFUSED(call, EPERM, ENOSYS)
+#define FILTERED(call) REFUSED_AS(#call, call, EPERM, ENOSYS)
 
 /* An address nobody has mapped: a call that reaches the kernel's own code says EFAULT. */
 #define NOWHERE ((void *)1)

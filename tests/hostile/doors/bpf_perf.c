@@ -2,6 +2,7 @@
 /*
  * attack: programs and counters inside the kernel, and page faults handled by oneself
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <linux/perf_event.h>
 

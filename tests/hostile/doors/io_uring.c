@@ -2,6 +2,7 @@
 /*
  * attack: do by a ring what the filter forbids as a call
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include "hostile.h"
 

@@ -2,6 +2,7 @@
 /*
  * attack: use descriptors the sandbox forgot to close
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include "hostile.h"
 

@@ -2,6 +2,7 @@
 /*
  * attack: make a device file of one's own, use those that are there for more than reading
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <dirent.h>
 #include <sys/ioctl.h>

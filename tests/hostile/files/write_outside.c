@@ -2,6 +2,7 @@
 /*
  * attack: create, change, rename and remove files everywhere outside /box, /tmp and /dev/shm
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <dirent.h>
 #include <ftw.h>

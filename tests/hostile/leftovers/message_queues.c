@@ -2,7 +2,6 @@
 /*
  * attack: leave POSIX message queues
  * expect: end=exit exit_code=0 out="held\n"
- * alone: unsafe
  */
 #include <mqueue.h>
 

@@ -2,7 +2,6 @@
 /*
  * attack: leave SysV objects with known keys: they live without any process
  * expect: end=exit exit_code=0 out="held\n"
- * alone: unsafe
  */
 #include <sys/ipc.h>
 #include <sys/msg.h>

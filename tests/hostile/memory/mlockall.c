@@ -3,7 +3,6 @@
  * attack: lock memory, so that it can never be taken back
  * expect: end=exit exit_code=0 out="held\n"
  * limits: memory_mb=64
- * alone: unsafe
  */
 #include "hostile.h"
 

@@ -3,7 +3,6 @@
  * attack: tell the kernel to kill everything else first when memory runs out
  * expect: end=exit exit_code=0 out="held\n"
  * limits: memory_mb=64
- * alone: fails
  */
 #include "hostile.h"
 

@@ -2,7 +2,6 @@
 /*
  * attack: keep memory in SysV objects, which outlive every process
  * expect: end=exit exit_code=0 out="held\n"
- * alone: unsafe
  */
 #include <sys/ipc.h>
 #include <sys/msg.h>

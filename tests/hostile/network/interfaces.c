@@ -2,6 +2,7 @@
 /*
  * attack: bring up an interface, list and change addresses, filters and privileged socket options
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <net/if.h>
 #include <netinet/in.h>

@@ -4,6 +4,7 @@
  *         They need root anywhere; that the filter answers is seen by the errors: with addresses
  *         that nobody has mapped the kernel's own answer to most of them would be another
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <sys/io.h>
 #include <sys/klog.h>

@@ -3,6 +3,7 @@
  * attack: put a filter of one's own over the box's: allow all, or fake results, and supervise one's
  *         children by notification. None of it may loosen what is there
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -2,6 +2,7 @@
 /*
  * attack: raise every resource limit that is set, one's own and by prlimit()
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include "hostile.h"
 

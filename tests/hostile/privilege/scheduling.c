@@ -2,6 +2,7 @@
 /*
  * attack: more of the machine than others get: priority, real-time classes, other cores
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <linux/ioprio.h>
 

@@ -2,6 +2,7 @@
 /*
  * attack: run set-uid programs of the system, and one of one's own making
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <linux/xattr.h>
 #include <sys/statvfs.h>

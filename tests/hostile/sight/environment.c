@@ -2,6 +2,7 @@
 /*
  * attack: find the service's environment: in one's own, on the stack behind it, in /proc
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <sys/auxv.h>
 

@@ -3,6 +3,7 @@
  * attack: learn which machine this is: its name, its mounts, its cgroups, its cores' owner
  * args: {hostname} {marker}
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <sys/utsname.h>
 

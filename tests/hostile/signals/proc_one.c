@@ -2,6 +2,7 @@
 /*
  * attack: look into process 1 of the box by /proc: its memory, descriptors, root and namespaces
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include "hostile.h"
 

@@ -2,6 +2,7 @@
 /*
  * attack: type into a terminal that stands behind one of the descriptors
  * expect: end=exit exit_code=0 out="held\n"
+ * alone: fails
  */
 #include <sys/ioctl.h>
 
