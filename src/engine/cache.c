@@ -220,13 +220,15 @@ struct found {
 static void note_file(struct cache *c, struct found *found, int dir, const char *name)
 {
     struct stat st;
-    if (strstr(name, ".new.")) {
-        unlinkat(dir, name, 0); /* left by a crash in the middle of a write */
+    bool torn = strstr(name, ".new.") != NULL; /* left by a crash in the middle of a write */
+    if (!torn && !key_valid(name))
+        return;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return;
+    if (torn || st.st_size == 0) {
+        unlinkat(dir, name, 0);
         return;
     }
-    if (!key_valid(name) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(st.st_mode) || st.st_size == 0)
-        return;
     struct entry *en = find_or_add(c, name);
     en->disk_bytes = st.st_size;
     en->used_us = st.st_mtim.tv_sec * US_PER_S + st.st_mtim.tv_nsec / 1000;
