@@ -58,9 +58,8 @@ struct language {
 
     double time_factor; /* default limits are multiplied by these: 1 for C, 2 for Java */
     double memory_factor;
-    int64_t
-        memory_extra_bytes; /* added to the default memory limit: a virtual machine's own need */
-    int processes_least;    /* default limit of processes is at least this: JVM threads */
+    int64_t memory_extra_bytes; /* added to the default memory limit: a VM's own need */
+    int processes_least;        /* default limit of processes is at least this: JVM threads */
     int64_t build_memory_bytes, build_wall_us; /* limits of the build step; 0: the server's */
 
     const char
