@@ -10,7 +10,8 @@
 #include "job/result.h"
 #include "sandbox/report.h"
 
-/* True when output answers expected, as the checker sees it. Source: Judge0 contract 3.8 for lines. */
+/* True when output answers expected, as the checker sees it. Source: Judge0 contract 3.8 for lines.
+ */
 bool outputs_match(const struct checker *checker, struct str expected, struct str output);
 
 /*
