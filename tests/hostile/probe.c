@@ -3,7 +3,7 @@
  * probe.c - what a run sees and is given. It runs after each hostile program in the same lane, and
  * must print, byte for byte, what it printed on the fresh lane: the facts below hold every state
  * that programs have been seen to leave behind. What must never be there is told as "SEES: ...".
- * Numbers that change by themselves (time, process number, addresses, mount ids) are left out.
+ * Numbers that change by themselves (time, process and user numbers, mount ids) are left out.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -36,8 +36,9 @@ static void folder(const char *path, const char *allowed)
         closedir(d);
     stat(path, &s);
     statvfs(path, &fs);
-    printf("%s mode=%o uid=%u gid=%u links=%lu blocks=%lu/%lu files=%lu/%lu\n", path, s.st_mode,
-           s.st_uid, s.st_gid, s.st_nlink, fs.f_bfree, fs.f_blocks, fs.f_ffree, fs.f_files);
+    printf("%s mode=%o mine=%d links=%lu blocks=%lu/%lu files=%lu/%lu\n", path, s.st_mode,
+           s.st_uid == getuid() && s.st_gid == getgid(), s.st_nlink, fs.f_bfree, fs.f_blocks,
+           fs.f_ffree, fs.f_files);
     if (s.st_mtime < 1000000000 || s.st_atime < 1000000000)
         printf("SEES: times of %s\n", path);
     if (listxattr(path, names, sizeof names) > 0)
@@ -140,9 +141,10 @@ static void process_state(void)
     getrusage(RUSAGE_CHILDREN, &children);
     sched_getaffinity(0, sizeof cpus, &cpus);
     uname(&name);
-    printf("uid=%u gid=%u cwd=%s session=%d group=%d parent=%d\n", getuid(), getgid(),
-           getcwd(cwd, sizeof cwd) ? cwd : "?", getsid(0) == getpid(), getpgid(0) == getpid(),
-           getppid());
+    if (getuid() == 0 || getgid() == 0 || getuid() != geteuid() || getgroups(0, NULL) != 0)
+        printf("SEES: ids %u %u %u\n", getuid(), geteuid(), getgid());
+    printf("cwd=%s session=%d group=%d parent=%d\n", getcwd(cwd, sizeof cwd) ? cwd : "?",
+           getsid(0) == getpid(), getpgid(0) == getpid(), getppid());
     printf("nice=%d policy=%d cpus=%d ioprio=%ld reaper=%d deathsig=%d dumpable=%d slack=%d "
            "thp=%d securebits=%d timer=%ld\n",
            getpriority(PRIO_PROCESS, 0), sched_getscheduler(0), CPU_COUNT(&cpus),

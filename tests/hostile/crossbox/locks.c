@@ -18,11 +18,15 @@ static void hold(const char *path)
     struct flock lock = { .l_type = F_RDLCK };
     int fd = open(path, O_RDONLY);
 
+    if (fd < 0)
+        return;
     flock(fd, LOCK_EX | LOCK_NB);
     fcntl(fd, F_SETLK, &lock);
     fcntl(fd, F_OFD_SETLK, &lock);
-    fcntl(fd, F_SETLEASE, F_RDLCK);
-    fcntl(fd, F_NOTIFY, DN_ACCESS | DN_MULTISHOT);
+    REFUSED(fcntl(fd, F_SETLEASE, F_RDLCK), EPERM, EACCES, EINVAL);
+    REFUSED(syscall(SYS_fcntl, fd, 1ul << 32 | F_SETLEASE, F_RDLCK), EPERM, EACCES, EINVAL);
+    REFUSED(fcntl(fd, F_NOTIFY, DN_ACCESS | DN_MULTISHOT), EPERM, ENOTDIR, EINVAL);
+    REFUSED(syscall(SYS_fcntl, fd, 1ul << 32 | F_NOTIFY, DN_ACCESS), EPERM, ENOTDIR, EINVAL);
 }
 
 static void look(const char *path)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Warm lanes for tests: boxrun, the driver of tests/box, kept running; jobs and reports are JSON lines."""
+
+import base64
+import json
+import os
+import subprocess
+import threading
+
+import cases
+
+MB = 1 << 20
+PLAIN_ENV = ["PATH=/usr/bin:/bin", "HOME=/box", "LANG=C.UTF-8"]
+REPLY_SECONDS = 30
+
+
+class Broken(Exception):
+    """Trouble of the sandbox's own: it must not happen, whatever a program does."""
+
+
+class Lanes:
+    """Lanes 0..count-1 of one keeper, in one process that has a secret in its environment."""
+
+    def __init__(self, count, secret):
+        name, _, value = secret.partition("=")
+        self.count = count
+        self.driver = subprocess.Popen(
+            [str(boxrun()), "--jobs", "--lanes", str(count), *extra_arguments()],
+            env={**os.environ, name: value}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.next_id = 0
+        self.rebuilds = [0] * count
+
+    @staticmethod
+    def missing():
+        """Why there are no lanes, or None."""
+        if not boxrun().exists():
+            return f"{boxrun()} is not built"
+        return None
+
+    def run(self, job, may_fail=False):
+        return self.run_together([job], may_fail)[0]
+
+    def run_together(self, jobs, may_fail=False):
+        """Start all, each on its lane; their reports in the same order."""
+        ids = []
+        for job in jobs:
+            self.next_id += 1
+            ids.append(self.next_id)
+            line = {"id": self.next_id, "lane": 0, "env": PLAIN_ENV, "limits": limits(cases.LIMITS)}
+            self.driver.stdin.write(json.dumps({**line, **job}).encode() + b"\n")
+        self.driver.stdin.flush()
+        replies = {}
+        while len(replies) < len(jobs):
+            reply = self.read()
+            replies[reply["id"]] = reply
+        return [self.check(job, replies[i], may_fail) for i, job in zip(ids, jobs)]
+
+    def wipe(self, lane):
+        self.run({"lane": lane, "wipe": True})
+
+    def read(self):
+        timer = threading.Timer(REPLY_SECONDS, self.driver.kill)
+        timer.start()
+        line = self.driver.stdout.readline()
+        timer.cancel()
+        if not line:
+            raise Broken(f"boxrun ended with {self.driver.wait()}, or was silent for too long")
+        return json.loads(line)
+
+    def check(self, job, reply, may_fail):
+        if "error" in reply:
+            if may_fail:
+                return reply
+            raise Broken(reply["error"])
+        reply["out"] = base64.b64decode(reply.get("out", ""))
+        reply["err"] = base64.b64decode(reply.get("err", ""))
+        for f in reply.get("files", []):
+            f["content"] = base64.b64decode(f.get("content", ""))
+        return reply
+
+    def close(self):
+        self.driver.stdin.close()
+        self.driver.wait(30)
+
+
+def boxrun():
+    return cases.BUILD / "tests" / "box" / "boxrun"
+
+
+def extra_arguments():
+    return os.environ.get("EVALX_BOXRUN_ARGS", "").split()
+
+
+def limits(said):
+    """From the units people write to those of struct box_limits."""
+    return {
+        "cpu_us": said["cpu_ms"] * 1000,
+        "cpu_extra_us": said["cpu_extra_ms"] * 1000,
+        "wall_us": said["wall_ms"] * 1000,
+        "memory_bytes": said["memory_mb"] * MB,
+        "stack_bytes": said["stack_mb"] * MB,
+        "output_bytes": said["output_kb"] * 1024,
+        "file_bytes": said["file_mb"] * MB,
+        "disk_bytes": said["disk_mb"] * MB,
+        "processes": said["processes"],
+        "open_files": said["open_files"],
+    }
+
+
+def collect(case):
+    most = {k: int(v) for k, v in cases.words(case.said.get("collect_limits", ""))}
+    return [{"pattern": pattern, "file_bytes": most.get("file_kb", 1024) * 1024,
+             "total_bytes": most.get("total_kb", 4096) * 1024, "files": most.get("files", 100)}
+            for pattern in case.said.get("collect", "").split()]
+
+
+def job(case, lane=0, args=None, files=(), fill=str, stdin_shared=None, exe_shared=False):
+    """A plan for one case. What a comment does not say is as in an ordinary run."""
+    files = list(files)
+    said = case.said
+    made = {"lane": lane, "limits": limits(case.limits), "collect": collect(case)}
+    if "run" in said:
+        made["argv"] = cases.command(case)
+        made["all_cores"] = True
+        files.append({"path": f"main{case.path.suffix}", "from": str(case.path), "mode": 0o444})
+    else:
+        args = [fill(a) for a in said.get("args", "").split()] if args is None else args
+        made["argv"] = ["/box/program", *args]
+        made["exe"] = str(case.program)
+        made["exe_shared"] = exe_shared
+    if "stdin" in said:
+        made["stdin"] = said["stdin"]
+        if stdin_shared:
+            made["stdin_shared"] = stdin_shared
+    made["files"] = files
+    return made

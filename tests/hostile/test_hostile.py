@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every hostile program over a real, warm lane, and after each one a clean run in the same lane.
+
+The clean run (probe.c) must print what it printed on the fresh lane, byte for byte, and its figures
+must be those of a small program: nothing of the attack is left, nothing of it is counted.
+
+EVALX_BUILD names the build folder. What a program does and what must happen stands on top of it.
+"""
+
+import os
+import pwd
+import subprocess
+import tempfile
+
+import pytest
+
+import cases
+import expect
+from lanes import job
+
+TWO_LANES = cases.cases("crossbox")
+ONE_LANE = [c for c in cases.cases(*cases.areas()) if not c.roles]
+ALONE = [c for c in ONE_LANE if c.said.get("alone") == "fails"]
+
+PROBE_CPU_US = 30_000
+PROBE_MEMORY = 2 << 20
+ORDINARY_USER = 64777
+
+
+def names(case):
+    return case.name
+
+
+@pytest.fixture(scope="module")
+def fresh(lanes):
+    """What the probe says on lanes that have run nothing else."""
+    return [probe(lanes, lane) for lane in range(lanes.count)]
+
+
+def probe(lanes, lane):
+    program = cases.Probe()
+    report = lanes.run(job(program, lane=lane, args=["one", "two words"],
+                           files=[{"path": "given.txt", "text": "given\n", "mode": 0o444}]))
+    assert (report["end"], report["exit_code"], report["err"]) == ("exit", 0, b"")
+    assert b"SEES" not in report["out"], report["out"].decode()
+    assert report["cpu_us"] < PROBE_CPU_US
+    assert report["memory_bytes"] < PROBE_MEMORY
+    return report["out"].decode()
+
+
+def check_clean(lanes, lane, fresh):
+    seen = probe(lanes, lane)
+    assert seen == fresh[lane]
+
+
+@pytest.mark.parametrize("case", ONE_LANE, ids=names)
+def test_the_box_holds_and_the_next_run_sees_nothing(lanes, bait, fresh, case):
+    visits = len(bait.visits)
+    report = lanes.run(job(case, fill=bait.fill))
+    wrong = expect.mismatches(case.expect, report)
+    assert not wrong, "; ".join(wrong) + f" | {report}"
+    check_clean(lanes, 0, fresh)
+    assert len(bait.visits) == visits, "a service of the host was reached"
+
+
+@pytest.mark.parametrize("case", TWO_LANES, ids=names)
+def test_two_boxes_at_once_know_nothing_of_each_other(lanes, bait, fresh, case):
+    jobs = [job(case, lane=n, args=[role], fill=bait.fill) for n, role in enumerate(case.roles)]
+    for role, report in zip(case.roles, lanes.run_together(jobs)):
+        wrong = expect.mismatches(case.expect, report)
+        assert not wrong, f"{role}: " + "; ".join(wrong) + f" | {report}"
+    for lane in range(lanes.count):
+        check_clean(lanes, lane, fresh)
+
+
+@pytest.mark.parametrize("name", ["fds/stdin_reopen", "fds/stdin_marks"])
+def test_an_input_that_runs_share_carries_nothing_between_them(lanes, name):
+    case = next(c for c in ONE_LANE if c.name == name)
+    for lane in (0, 1, 0):
+        report = lanes.run(job(case, lane=lane, stdin_shared="everybody"))
+        wrong = expect.mismatches(case.expect, report)
+        assert not wrong, "; ".join(wrong)
+
+
+def test_a_program_that_runs_share_carries_nothing_between_them(lanes):
+    case = next(c for c in ONE_LANE if c.name == "fds/own_executable")
+    for lane in (0, 1, 0):
+        report = lanes.run(job(case, lane=lane, exe_shared=True))
+        wrong = expect.mismatches(case.expect, report)
+        assert not wrong, "; ".join(wrong)
+
+
+def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, fresh):
+    plant = ["/bin/sh", "-c", "ln -s /tmp/stolen main.c; ln -s /tmp folder; mkfifo pipe; "
+                              "ln -s /dev/shm/stolen deep; echo planted"]
+    show = ["/bin/sh", "-c", "ls -A /tmp /dev/shm"]
+    files = [{"path": path, "text": "secret\n", "mode": 0o444}
+             for path in ("main.c", "folder/a.c", "pipe", "deep")]
+    report = lanes.run({"argv": plant, "keep": True})
+    assert report["out"] == b"planted\n"
+    report = lanes.run({"argv": show, "files": files}, may_fail=True)
+    if "error" not in report:
+        assert report["out"] == b"/dev/shm:\n\n/tmp:\n"
+    lanes.wipe(0)
+    check_clean(lanes, 0, fresh)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user: needs root")
+@pytest.mark.parametrize("case", ALONE, ids=names)
+def test_the_same_program_finds_a_way_outside_the_box(built, bait, case):
+    """An attack that holds everywhere would show nothing: without the box it must succeed."""
+    assert ORDINARY_USER not in {u.pw_uid for u in pwd.getpwall()}
+    args = [bait.fill(a) for a in case.said.get("args", "").split()]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        done = subprocess.run([str(case.program), *args], cwd=folder, user=ORDINARY_USER,
+                              group=ORDINARY_USER, extra_groups=[], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=20)
+    assert done.returncode != 0 and b"held\n" not in done.stdout
