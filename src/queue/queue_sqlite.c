@@ -87,9 +87,10 @@ static void write_change(struct db *db, db_write_fn fn, const struct entry *x, i
 {
     struct change *change = malloc(sizeof *change);
     CHECK(change);
+    int64_t wall = wall_us();
     *change = (struct change){ .seq = x->seq,
                                .pushed_us = x->pushed_us,
-                               .ready_us = delay_us > 0 ? wall_us() + delay_us : 0,
+                               .ready_us = delay_us > 0 ? wall + MIN(delay_us, INT64_MAX - wall) : 0,
                                .attempts = x->attempts,
                                .priority = x->priority };
     memcpy(change->id, x->id, sizeof change->id);
@@ -125,7 +126,7 @@ static void load_row(struct line *l, struct db *db, struct db_stmt *s, int64_t n
     }
 
     int priority = (int)MAX(0, MIN(db_int(s, 2), QUEUE_PRIORITIES - 1));
-    int64_t delay_us = MAX(0, db_int(s, 4) - wall);
+    int64_t delay_us = MIN(MAX(0, db_int(s, 4) - wall), INT64_MAX - now_us);
     l->order.last_seq--; /* it keeps its place in line, and with it the key of its row */
     struct entry *x = order_add(&l->order, id, priority, db_int(s, 3), now_us, now_us + delay_us);
     x->attempts = (int)db_int(s, 5);

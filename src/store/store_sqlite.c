@@ -121,6 +121,8 @@ static bool write_admission(struct db_conn *c, void *arg, struct err *e)
 
 static void admission_free(struct admission *a)
 {
+    if (!a)
+        return;
     free(a->language);
     free(a->metadata);
     buf_done(&a->job);
