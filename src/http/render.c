@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/render.h"
+
+#include <signal.h>
+
+#include "base/clock.h"
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_text(w, text);
+}
+
+static void put_int(struct json_writer *w, const char *key, int64_t value)
+{
+    json_put_key(w, key);
+    json_put_int(w, value);
+}
+
+static void put_int_or_null(struct json_writer *w, const char *key, bool known, int64_t value)
+{
+    json_put_key(w, key);
+    if (known)
+        json_put_int(w, value);
+    else
+        json_put_null(w);
+}
+
+static void put_flag(struct json_writer *w, const char *key, bool value)
+{
+    json_put_key(w, key);
+    json_put_bool(w, value);
+}
+
+/* Milliseconds, down to the microsecond: 12.345. */
+static void put_ms(struct json_writer *w, const char *key, int64_t us)
+{
+    json_put_key(w, key);
+    json_put_double(w, (double)us / 1000.0);
+}
+
+static void put_ms_or_null(struct json_writer *w, const char *key, bool known, int64_t us)
+{
+    if (known)
+        put_ms(w, key, MAX(us, 0));
+    else
+        put_text(w, key, NULL);
+}
+
+static void put_time(struct json_writer *w, const char *key, int64_t us)
+{
+    char text[32];
+    wall_text(us, text, sizeof text);
+    put_text(w, key, us ? text : NULL);
+}
+
+static void put_words(struct json_writer *w, const char *key, const char *const *words)
+{
+    json_put_key(w, key);
+    json_put_array(w);
+    for (; words && *words; words++)
+        json_put_text(w, *words);
+    json_put_array_end(w);
+}
+
+/* ---- outcomes ---- */
+
+/* Output of a program: never null once it ran. */
+static void put_output(struct json_writer *w, const char *key, const char *encoding_key,
+                       struct str bytes)
+{
+    json_put_bytes(w, key, encoding_key, bytes.ptr ? bytes : STR(""));
+}
+
+static void put_exit(struct json_writer *w, const struct outcome *o)
+{
+    const char *abbreviation = o->signal ? sigabbrev_np(o->signal) : NULL;
+    char name[32];
+    snprintf(name, sizeof name, "SIG%s", abbreviation ? abbreviation : "");
+    put_int_or_null(w, "exit_code", o->exit_code >= 0, o->exit_code);
+    put_int_or_null(w, "signal", o->signal != 0, o->signal);
+    put_text(w, "signal_name", abbreviation ? name : NULL);
+}
+
+static void put_usage(struct json_writer *w, int64_t cpu_us, int64_t wall_us, int64_t memory_bytes)
+{
+    json_put_key(w, "usage");
+    json_put_object(w);
+    put_ms(w, "cpu_time_ms", cpu_us);
+    put_ms(w, "wall_time_ms", wall_us);
+    put_int(w, "memory_bytes", memory_bytes);
+    json_put_object_end(w);
+}
+
+static void put_streams(struct json_writer *w, const struct outcome *o)
+{
+    put_output(w, "stdout", "stdout_encoding", o->out);
+    put_output(w, "stderr", "stderr_encoding", o->err);
+    put_flag(w, "stdout_truncated", o->out_cut);
+    put_flag(w, "stderr_truncated", o->err_cut);
+    put_exit(w, o);
+}
+
+static void put_no_streams(struct json_writer *w)
+{
+    static const char *const keys[] = { "stdout",           "stderr",    "stdout_truncated",
+                                        "stderr_truncated", "exit_code", "signal",
+                                        "signal_name" };
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        put_text(w, keys[i], NULL);
+}
+
+static void put_test(struct json_writer *w, const struct test_result *t)
+{
+    const struct outcome *o = &t->outcome;
+    json_put_object(w);
+    put_text(w, "id", t->id);
+    put_text(w, "verdict", verdict_name(o->verdict));
+    put_text(w, "limit_exceeded", o->limit);
+    put_text(w, "message", o->message);
+    put_streams(w, o);
+    put_usage(w, o->cpu_us, o->wall_us, o->memory_bytes);
+    json_put_key(w, "weight");
+    json_put_double(w, t->weight);
+    json_put_object_end(w);
+}
+
+static void put_compile(struct json_writer *w, const struct result *result)
+{
+    json_put_key(w, "compile");
+    if (!result || !result->compiled) {
+        json_put_null(w);
+        return;
+    }
+    const struct outcome *o = &result->compile;
+    json_put_object(w);
+    put_output(w, "output", "output_encoding", o->out);
+    put_flag(w, "output_truncated", o->out_cut);
+    put_text(w, "limit_exceeded", o->limit);
+    put_exit(w, o);
+    put_flag(w, "cached", result->cached);
+    put_usage(w, o->cpu_us, o->wall_us, o->memory_bytes);
+    json_put_object_end(w);
+}
+
+/* The limit of the first test that ran into one, or of the build. */
+static const char *limit_exceeded(const struct result *result)
+{
+    if (!result)
+        return NULL;
+    if (result->verdict == VERDICT_COMPILE_ERROR)
+        return result->compile.limit;
+    for (size_t i = 0; i < result->test_count; i++)
+        if (result->tests[i].outcome.verdict == result->verdict)
+            return result->tests[i].outcome.limit;
+    return NULL;
+}
+
+static const char *message_of(const struct result *result)
+{
+    if (!result || result->message)
+        return result ? result->message : NULL;
+    for (size_t i = 0; i < result->test_count; i++)
+        if (result->tests[i].outcome.verdict == result->verdict)
+            return result->tests[i].outcome.message;
+    return NULL;
+}
+
+/* ---- submissions ---- */
+
+static void put_timings(struct json_writer *w, const struct record *record)
+{
+    const struct result *result = record->result;
+    int64_t started = result && result->started_us ? result->started_us : record->started_us;
+    json_put_key(w, "timings");
+    json_put_object(w);
+    put_ms_or_null(w, "queued_ms", started != 0, started - record->created_us);
+    put_ms_or_null(w, "compile_ms", result && result->compiled, result ? result->compile_us : 0);
+    put_ms_or_null(w, "run_ms", result && result->test_count, result ? result->run_us : 0);
+    put_ms_or_null(w, "total_ms", record->finished_us != 0,
+                   record->finished_us - record->created_us);
+    json_put_object_end(w);
+}
+
+static void put_metadata(struct json_writer *w, const struct job *job)
+{
+    json_put_key(w, "metadata");
+    if (job->metadata)
+        json_put_raw(w, str_of(job->metadata));
+    else
+        json_put_null(w);
+}
+
+/* What the rows of the history and whole submissions have in common. */
+static void put_head(struct json_writer *w, const struct record *record)
+{
+    const struct result *result = record->result;
+    put_text(w, "token", record->id);
+    put_text(w, "state", state_name(record->state));
+    put_text(w, "verdict", result ? verdict_name(result->verdict) : NULL);
+    put_text(w, "limit_exceeded", limit_exceeded(result));
+    put_text(w, "message", message_of(result));
+    put_text(w, "language", record->job->language);
+    put_time(w, "created_at", record->created_us);
+    put_time(w, "started_at", record->started_us);
+    put_time(w, "finished_at", record->finished_us);
+    put_int(w, "attempts", record->attempts);
+    put_flag(w, "cancel_requested", record->cancel_asked);
+    put_text(w, "priority", priority_name(record->job->priority));
+    put_metadata(w, record->job);
+    if (result && result->test_count) {
+        json_put_key(w, "score");
+        json_put_double(w, result->score);
+        put_usage(w, result->cpu_us, result->wall_us, result->memory_bytes);
+    } else {
+        put_text(w, "score", NULL);
+        put_text(w, "usage", NULL);
+    }
+}
+
+static void put_files(struct json_writer *w, const struct job *job)
+{
+    json_put_key(w, "files");
+    json_put_array(w);
+    for (size_t i = 0; i < job->file_count; i++) {
+        json_put_object(w);
+        put_text(w, "path", job->files[i].path);
+        put_output(w, "content", "encoding", job->files[i].content);
+        json_put_object_end(w);
+    }
+    json_put_array_end(w);
+}
+
+static void put_tests(struct json_writer *w, const struct record *record)
+{
+    const struct result *result = record->result;
+    bool listed = record->job->has_tests;
+    if (!listed && result && result->test_count)
+        put_streams(w, &result->tests[0].outcome);
+    else
+        put_no_streams(w);
+    json_put_key(w, "tests");
+    if (!listed) {
+        json_put_null(w);
+        return;
+    }
+    json_put_array(w);
+    for (size_t i = 0; result && i < result->test_count; i++)
+        put_test(w, &result->tests[i]);
+    json_put_array_end(w);
+}
+
+void render_submission(const struct record *record, bool with_source, struct json_writer *w)
+{
+    json_put_object(w);
+    put_head(w, record);
+    put_compile(w, record->result);
+    put_tests(w, record);
+    json_put_key(w, "limits");
+    limits_to_json(&record->job->limits, w);
+    put_timings(w, record);
+    if (with_source)
+        put_files(w, record->job);
+    json_put_object_end(w);
+}
+
+void render_summary(const struct record *record, struct json_writer *w)
+{
+    json_put_object(w);
+    put_head(w, record);
+    put_timings(w, record);
+    json_put_object_end(w);
+}
+
+/* ---- languages ---- */
+
+void render_language(const struct language *l, struct json_writer *w)
+{
+    json_put_object(w);
+    put_text(w, "id", l->id);
+    put_text(w, "name", l->name);
+    put_text(w, "version", l->version);
+    put_words(w, "aliases", l->aliases);
+    json_put_key(w, "judge0_ids");
+    json_put_array(w);
+    for (size_t i = 0; i < l->judge0_count; i++)
+        if (!l->judge0[i].archived)
+            json_put_int(w, l->judge0[i].id);
+    json_put_array_end(w);
+    put_flag(w, "offered", l->offered);
+    put_text(w, "package", l->package);
+    put_text(w, "source_file", l->source_file);
+    put_flag(w, "compiled", l->build.argv != NULL);
+    json_put_object_end(w);
+}

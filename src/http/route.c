@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/route.h"
+
+#include "http/access.h"
+#include "http/judge0.h"
+#include "http/problem.h"
+
+static bool path_matches(const char *pattern, const struct path *path, const char *args[2])
+{
+    size_t i = 0, taken = 0;
+    while (*pattern == '/' && pattern[1]) {
+        pattern++;
+        size_t len = strcspn(pattern, "/");
+        if (i == path->count)
+            return false;
+        const char *segment = path->segments[i++];
+        if (*pattern == ':')
+            args[taken++] = segment;
+        else if (strlen(segment) != len || memcmp(segment, pattern, len) != 0)
+            return false;
+        pattern += len;
+    }
+    return i == path->count;
+}
+
+const struct route *route_find(const struct routes *tables, size_t count, struct request *r,
+                               const char **ret_allow)
+{
+    *ret_allow = NULL;
+    for (size_t t = 0; t < count; t++) {
+        for (size_t i = 0; i < tables[t].count; i++) {
+            const struct route *route = &tables[t].items[i];
+            const char *args[2] = { 0 };
+            if (!path_matches(route->path, &r->path, args))
+                continue;
+            if (route->method == r->method) {
+                memcpy(r->args, args, sizeof args);
+                return route;
+            }
+            *ret_allow = arena_printf(&r->arena, "%s%s%s%s", *ret_allow ? *ret_allow : "",
+                                      *ret_allow ? ", " : "", method_name(route->method),
+                                      route->method == METHOD_GET ? ", HEAD" : "");
+        }
+    }
+    return NULL;
+}
+
+/* ---- the native face ---- */
+
+static bool is_native(const struct path *path)
+{
+    static const char *const roots[] = { "v1", "health", "openapi.json" };
+    for (size_t i = 0; i < COUNT_OF(roots); i++)
+        if (path->count && strcmp(path->segments[0], roots[i]) == 0)
+            return true;
+    return false;
+}
+
+static void native_dispatch(struct request *r)
+{
+    const struct routes tables[] = { api_submissions_routes, api_languages_routes,
+                                     api_health_routes };
+    const char *allow;
+    const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
+    if (!route && allow) {
+        reply_header(r, "Allow", allow);
+        problem_reply(r, 405, "method_not_allowed", NULL, "this path takes %s", allow);
+        return;
+    }
+    if (!route) {
+        problem_reply(r, 404, "not_found", NULL, "no such path");
+        return;
+    }
+    if (!(route->flags & ROUTE_OPEN) && !access_ip(r)) {
+        problem_reply(r, 403, "forbidden", NULL, "this address may not use the API");
+        return;
+    }
+    if (!(route->flags & ROUTE_OPEN) && !access_authn(r)) {
+        reply_header(r, "WWW-Authenticate", "Bearer");
+        problem_reply(r, 401, "unauthorized", NULL,
+                      "a valid token is needed: Authorization: Bearer TOKEN, or %s: TOKEN",
+                      r->context->config.judge0.authn_header);
+        return;
+    }
+    if (r->body_too_large) {
+        problem_reply(r, 413, "body_too_large", NULL, "the body is larger than %zu bytes",
+                      r->context->config.body_bytes_max);
+        return;
+    }
+    route->run(r);
+}
+
+/* ---- the Judge0 face ---- */
+
+/* "/languages/71.json" is "/languages/71" there. */
+static void cut_ending(struct request *r)
+{
+    if (!r->path.count)
+        return;
+    const char **last = &r->path.segments[r->path.count - 1];
+    const char *dot = strrchr(*last, '.');
+    if (dot && dot != *last)
+        *last = arena_str(&r->arena, (struct str){ *last, (size_t)(dot - *last) }).ptr;
+}
+
+static void judge0_dispatch(struct request *r)
+{
+    const struct routes tables[] = { judge0_batch_routes, judge0_submissions_routes,
+                                     judge0_meta_routes };
+    const char *allow;
+    struct err e;
+    cut_ending(r);
+    const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
+    if (!route)
+        judge0_error(r, 404);
+    else if (route->flags & ROUTE_OPEN)
+        route->run(r);
+    else if (!access_ip(r))
+        reply_empty(r, 403, "text/html; charset=UTF-8");
+    else if (r->body_too_large)
+        reply_text(r, 413, "application/json; charset=utf-8",
+                   str_of(arena_printf(&r->arena, "{\"error\":\"body is larger than %zu bytes\"}",
+                                       r->context->config.body_bytes_max)));
+    else if (!judge0_load_body(r, &e))
+        judge0_error(r, 400);
+    else if (!access_authn(r))
+        reply_empty(r, 401, "text/html; charset=UTF-8");
+    else if ((route->flags & ROUTE_AUTHZ) && !access_authz(r))
+        reply_empty(r, 403, "text/html; charset=UTF-8");
+    else
+        route->run(r);
+}
+
+/* ---- both ---- */
+
+/* The target, cut at its '?' and decoded. */
+static bool parse_target(struct request *r, struct err *e)
+{
+    const char *mark = memchr(r->target.ptr, '?', r->target.len);
+    size_t path_len = mark ? (size_t)(mark - r->target.ptr) : r->target.len;
+    struct str query = mark ? (struct str){ mark + 1, r->target.len - path_len - 1 } : STR("");
+    return path_parse((struct str){ r->target.ptr, path_len }, &r->arena, &r->path, e) &&
+           params_parse(query, &r->arena, &r->query, e);
+}
+
+enum { TARGET_BYTES_MAX = 32 * 1024 };
+
+void dispatch(struct request *r)
+{
+    struct err e;
+    access_cors(r);
+    if (access_is_preflight(r)) {
+        reply_empty(r, 200, NULL);
+        return;
+    }
+    bool native = str_starts(r->target, "/v1/") || str_starts(r->target, "/health");
+    if (r->target.len > TARGET_BYTES_MAX) {
+        problem_reply(r, 414, "uri_too_long", NULL, "path and query are longer than %d bytes",
+                      TARGET_BYTES_MAX);
+    } else if (!parse_target(r, &e)) {
+        if (native || e.kind == ERR_NOT_FOUND)
+            problem_reply(r, e.kind == ERR_NOT_FOUND ? 404 : 400, err_kind_name(e.kind), e.field,
+                          "%s", e.text);
+        else
+            judge0_error(r, 400);
+    } else if (is_native(&r->path)) {
+        native_dispatch(r);
+    } else {
+        judge0_dispatch(r);
+    }
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libmicrohttpd behind our words: the only file that includes it.
+ *
+ * A few threads each have an epoll of their own connections, and the handler runs right there. The
+ * way of a request:
+ *
+ *   on_uri      its struct is made, the target kept as it came
+ *   on_access   called again and again: head, pieces of the body, end of the body; there it is
+ *               dispatched, then either answered or parked (MHD: suspended), and called once more
+ *               when it was woken (MHD: resumed)
+ *   on_end      sent or broken off: freed, whatever it was doing
+ *
+ * A connection must be suspended before anybody may resume it, so it is suspended first and handed
+ * to wait_park() then. A body over the limit is still read, up to a bound, and thrown away: closing
+ * on a client that is sending makes its kernel drop our answer.
+ */
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <locale.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "http/request.h"
+#include "http/route.h"
+#include "http/wait.h"
+
+enum {
+    THREADS = 16,
+    CONNECTIONS = 4096,
+    IDLE_S = 30,
+    HEAD_BYTES = 64 * 1024,    /* request line and headers of one connection */
+    DISCARD_BYTES = 64 << 20,  /* of a body that is too large; then the connection is closed */
+    BODY_HINT_BYTES = 1 << 20, /* believed of a Content-Length when memory is reserved */
+    BACKLOG = 1024,
+    STOP_S = 3,
+};
+
+struct http {
+    struct context context;
+    struct waits *waits;
+    struct MHD_Daemon *daemon;
+    int port;
+
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    /* under lock */
+    int64_t requests; /* begun and not ended */
+};
+
+/* What the server keeps of a request, beside what handlers see. */
+struct exchange {
+    struct request request; /* first */
+    struct http *http;
+    struct MHD_Connection *connection;
+    bool begun, answered;
+    size_t discarded;
+};
+
+/* ---- a request's beginning and end ---- */
+
+static void count_requests(struct http *h, int64_t change)
+{
+    pthread_mutex_lock(&h->lock);
+    h->requests += change;
+    if (h->requests == 0)
+        pthread_cond_broadcast(&h->idle);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct http *h = arg;
+    struct exchange *x = calloc(1, sizeof *x);
+    CHECK(x);
+    x->http = h;
+    x->connection = connection;
+    x->request.context = &h->context;
+    x->request.target = arena_str(&x->request.arena, str_of(uri));
+    x->request.began_us = mono_us();
+    count_requests(h, 1);
+    return x;
+}
+
+static void on_end(UNUSED void *arg, UNUSED struct MHD_Connection *connection, void **state,
+                   UNUSED enum MHD_RequestTerminationCode why)
+{
+    struct exchange *x = *state;
+    if (!x)
+        return;
+    *state = NULL;
+    wait_free(x->request.wait);
+    json_free(x->request.json);
+    buf_done(&x->request.body);
+    buf_done(&x->request.reply.body);
+    arena_done(&x->request.arena);
+    count_requests(x->http, -1);
+    free(x);
+}
+
+const char *request_header(const struct request *r, const char *name)
+{
+    const struct exchange *x = (const struct exchange *)(const void *)r;
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+static enum method method_of(const char *text)
+{
+    for (int m = METHOD_GET; m <= METHOD_OPTIONS; m++)
+        if (strcmp(text, method_name((enum method)m)) == 0)
+            return (enum method)m;
+    return strcmp(text, "HEAD") == 0 ? METHOD_GET : METHOD_OTHER;
+}
+
+static void set_client(struct request *r, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    if (!address)
+        return;
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, r->client, sizeof r->client);
+    } else if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        const struct in6_addr *a = &v6->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(a)) /* a v4 client of a v6 socket is known by its v4 address */
+            inet_ntop(AF_INET, &a->s6_addr[12], r->client, sizeof r->client);
+        else
+            inet_ntop(AF_INET6, a, r->client, sizeof r->client);
+    }
+}
+
+static enum body_kind body_kind_of(const char *type)
+{
+    static const char *const json[] = { "application/json", "text/x-json",
+                                        "application/jsonrequest" };
+    if (!type)
+        return BODY_NONE;
+    for (size_t i = 0; i < COUNT_OF(json); i++)
+        if (media_type_is(type, json[i]))
+            return BODY_JSON;
+    if (media_type_is(type, "application/x-www-form-urlencoded"))
+        return BODY_FORM;
+    return media_type_is(type, "multipart/form-data") ? BODY_MULTIPART : BODY_OTHER;
+}
+
+static int64_t content_length(const struct request *r)
+{
+    const char *text = request_header(r, "Content-Length");
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
+static void begin(struct exchange *x, const char *method)
+{
+    struct request *r = &x->request;
+    r->method_text = arena_text(&r->arena, method);
+    r->method = method_of(method);
+    r->head = strcmp(method, "HEAD") == 0;
+    r->body_type = request_header(r, "Content-Type");
+    r->body_kind = body_kind_of(r->body_type);
+    set_client(r, x->connection);
+
+    int64_t length = content_length(r);
+    size_t most = r->context->config.body_bytes_max;
+    r->body_too_large = length > 0 && (uint64_t)length > most;
+    if (length > 0 && !r->body_too_large)
+        buf_reserve(&r->body, MIN((size_t)length, (size_t)BODY_HINT_BYTES));
+    x->begun = true;
+}
+
+/* False: enough of it, the connection is to be closed. */
+static bool take_body(struct exchange *x, const char *bytes, size_t len)
+{
+    struct request *r = &x->request;
+    r->body_too_large |= len > r->context->config.body_bytes_max - r->body.len;
+    if (!r->body_too_large) {
+        buf_add(&r->body, bytes, len);
+        return true;
+    }
+    buf_done(&r->body);
+    r->body = (struct buf){ 0 };
+    x->discarded += len;
+    return x->discarded <= DISCARD_BYTES;
+}
+
+/* ---- the reply ---- */
+
+/* Never the query: it may hold a token. */
+static void log_request(const struct request *r)
+{
+    int path = (int)strcspn(r->target.ptr, "?");
+    double ms = (double)(mono_us() - r->began_us) / 1000.0;
+    log_debug("http.request", "method=%s path=%.*s status=%d bytes=%zu ms=%.3f client=%s",
+              r->method_text, path, r->target.ptr, r->reply.status, r->reply.body.len, ms,
+              r->client);
+    if (r->reply.why.kind != ERR_NONE)
+        log_error("http.failed", "method=%s path=%.*s status=%d why=%s", r->method_text, path,
+                  r->target.ptr, r->reply.status, r->reply.why.text);
+}
+
+static enum MHD_Result send_reply(struct exchange *x)
+{
+    struct request *r = &x->request;
+    CHECK(r->reply.status);
+    log_request(r);
+
+    size_t len = r->reply.body.len;
+    struct MHD_Response *response =
+        len ? MHD_create_response_from_buffer(len, r->reply.body.ptr, MHD_RESPMEM_MUST_FREE)
+            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return MHD_NO;
+    if (len)
+        r->reply.body = (struct buf){ 0 }; /* the response owns it now */
+    if (r->reply.type)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->reply.type);
+    for (size_t i = 0; i < r->reply.header_count; i++) /* empty values are left out */
+        MHD_add_response_header(response, r->reply.headers[i].name, r->reply.headers[i].value);
+    enum MHD_Result done = MHD_queue_response(x->connection, (unsigned)r->reply.status, response);
+    MHD_destroy_response(response);
+    x->answered = true;
+    return done;
+}
+
+static void resume(void *arg)
+{
+    MHD_resume_connection(arg);
+}
+
+static enum MHD_Result send_or_park(struct exchange *x)
+{
+    struct request *r = &x->request;
+    if (!r->then)
+        return send_reply(x);
+    MHD_suspend_connection(x->connection);
+    wait_park(r->wait, x->http->waits, mono_us() + r->wait_us, resume, x->connection);
+    return MHD_YES;
+}
+
+/* Woken: by the job's end, the deadline, or the server's stop. */
+static void go_on(struct request *r)
+{
+    handler_fn then = TAKE(r->then);
+    wait_free(TAKE(r->wait));
+    then(r);
+}
+
+/* A body that is far too large is refused before it is sent. */
+static bool refuse_early(const struct request *r)
+{
+    const char *expect = request_header(r, "Expect");
+    return r->body_too_large && (expect || content_length(r) > DISCARD_BYTES);
+}
+
+static enum MHD_Result on_access(UNUSED void *arg, UNUSED struct MHD_Connection *connection,
+                                 UNUSED const char *url, const char *method,
+                                 UNUSED const char *http_version, const char *upload,
+                                 size_t *upload_size, void **state)
+{
+    struct exchange *x = *state;
+    struct request *r = &x->request;
+    if (!x->begun) {
+        begin(x, method);
+        if (!refuse_early(r))
+            return MHD_YES;
+        dispatch(r);
+        return send_reply(x);
+    }
+    if (*upload_size) {
+        if (!take_body(x, upload, *upload_size))
+            return MHD_NO;
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (x->answered)
+        return MHD_YES;
+    if (r->then)
+        go_on(r);
+    else
+        dispatch(r);
+    return send_or_park(x);
+}
+
+/* ---- listening ---- */
+
+/* "host:port", "[v6]:port", ":port"; host and port are cut out into the caller's buffers. */
+static bool split_listen(const char *listen, char host[256], char port[16], struct err *e)
+{
+    const char *colon = strrchr(listen, ':');
+    if (!colon || !colon[1] || strlen(colon + 1) >= 16)
+        return err_invalid(e, "listen", "listen address %.100s: must be host:port", listen);
+    struct str name = { listen, (size_t)(colon - listen) };
+    if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
+        name = (struct str){ name.ptr + 1, name.len - 2 };
+    else if (memchr(name.ptr, ':', name.len))
+        return err_invalid(e, "listen", "listen address %.100s: write [v6]:port", listen);
+    if (name.len >= 256)
+        return err_invalid(e, "listen", "listen address: the host is too long");
+    snprintf(host, 256, "%.*s", STR_FMT(name));
+    snprintf(port, 16, "%s", colon + 1);
+    int64_t number;
+    if (!parse_int(str_of(port), &number) || number < 0 || number > 65535)
+        return err_invalid(e, "listen", "listen address %.100s: the port must be 0 to 65535",
+                           listen);
+    return true;
+}
+
+static int listen_on(const struct addrinfo *a)
+{
+    CLEANUP(fd_close)
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1, off = 0;
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->ai_family == AF_INET6) /* [::] is every address, v4 too */
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return -1;
+    return TAKE_FD(fd);
+}
+
+static int open_listener(const char *listen, struct err *e)
+{
+    char host[256], port[16];
+    if (!split_listen(listen, host, port, e))
+        return -1;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    int why = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+    if (why) {
+        err_invalid(e, "listen", "listen address %.100s: %s", listen, gai_strerror(why));
+        return -1;
+    }
+    int fd = -1;
+    for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
+        fd = listen_on(a);
+    int saved = errno;
+    freeaddrinfo(found);
+    if (fd < 0)
+        err_sysno(e, saved, "listen on %.100s", listen);
+    return fd;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t len = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        return 0;
+    return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
+                                         : ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+/* ---- start and stop ---- */
+
+static void on_log(UNUSED void *arg, const char *fmt, va_list args) PRINTF(2, 0);
+
+static void on_log(UNUSED void *arg, const char *fmt, va_list args)
+{
+    char text[256];
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("http.library", "text=%s", text);
+}
+
+/* Judge0 programs expect en_US; where the machine lacks it, runtimes would complain on stderr. */
+static const char *locale_here(void)
+{
+    locale_t found = newlocale(LC_ALL_MASK, "en_US.UTF-8", (locale_t)0);
+    if (!found)
+        return "C.UTF-8";
+    freelocale(found);
+    return "en_US.UTF-8";
+}
+
+static void context_init(struct context *c, const struct http_config *config,
+                         struct service *service)
+{
+    c->config = *config;
+    c->service = service;
+    c->catalogue = service_catalogue(service);
+    c->locale = locale_here();
+    c->started_us = wall_us();
+    /* What is promised is what the floors below will do. */
+    if (!service_policy(service)->allow_network) {
+        c->config.judge0.allow_enable_network = false;
+        c->config.judge0.enable_network = false;
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct http *h, int fd)
+{
+    const struct http_config *c = &h->context.config;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned idle_s = c->idle_us > 0 ? (unsigned)MAX(c->idle_us / US_PER_S, 1) : IDLE_S;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
+        MHD_OPTION_NOTIFY_COMPLETED, on_end, h, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)(c->threads > 0 ? c->threads : THREADS), MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(c->connections > 0 ? c->connections : CONNECTIONS),
+        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HEAD_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+struct http *http_start(const struct http_config *config, struct service *service, struct err *e)
+{
+    CLEANUP(fd_close) int fd = open_listener(config->listen, e);
+    if (fd < 0)
+        return NULL;
+
+    struct http *h = calloc(1, sizeof *h);
+    CHECK(h);
+    context_init(&h->context, config, service);
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->idle, &attr);
+    pthread_condattr_destroy(&attr);
+    h->port = port_of(fd);
+    h->waits = waits_start(e);
+    if (!h->waits) {
+        http_stop(h);
+        return NULL;
+    }
+    h->daemon = start_daemon(h, fd);
+    if (!h->daemon) {
+        err_sys(e, "start the HTTP server");
+        http_stop(h);
+        return NULL;
+    }
+    (void)TAKE_FD(fd); /* the daemon's */
+    return h;
+}
+
+int http_port(const struct http *h)
+{
+    return h->port;
+}
+
+static void wait_for_requests(struct http *h)
+{
+    struct timespec until = us_to_timespec(mono_us() + STOP_S * US_PER_S);
+    pthread_mutex_lock(&h->lock);
+    while (h->requests && pthread_cond_timedwait(&h->idle, &h->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&h->lock);
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    if (h->daemon) {
+        fd_close(MHD_quiesce_daemon(h->daemon));
+        waits_release(h->waits);
+        wait_for_requests(h);
+        MHD_stop_daemon(h->daemon);
+    }
+    waits_stop(h->waits);
+    pthread_cond_destroy(&h->idle);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
