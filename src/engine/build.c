@@ -78,16 +78,14 @@ static enum got run_compiler(struct lane *l, struct active *a, struct build *b,
 static const char *failure(const struct report *report, const struct outcome *o,
                            const struct language *lang, struct arena *arena)
 {
-    if (o->limit)
-        return arena_printf(arena, "compilation passed its %s limit", o->limit);
-    if (report->end == END_SIGNAL)
-        return arena_printf(arena, "the compiler was killed by signal %d", report->signal);
-    if (report->end != END_EXIT || report->exit_code != 0)
-        return arena_printf(arena, "the compiler ended with exit code %d", report->exit_code);
+    if (report->end == END_EXIT && report->exit_code != 0)
+        return "The compiler found errors.";
+    if (o->verdict != VERDICT_ACCEPTED)
+        return arena_printf(arena, "While compiling: %s", o->message ? o->message : "it failed.");
     if (report->files_cut)
-        return "the build left more or larger files than are kept";
+        return "The build left more or larger files than are kept.";
     if (report->file_count == 0 || (lang->single_executable && report->file_count != 1))
-        return arena_printf(arena, "the build did not leave %s",
+        return arena_printf(arena, "The build did not leave %s.",
                             lang->artifact && lang->artifact[0] ? lang->artifact[0] : "a program");
     return NULL;
 }

@@ -86,6 +86,15 @@ static void wait_once(struct box *b)
         wait_at_gate(b);
 }
 
+/* Until a second program has started, on another lane. */
+static void wait_for_second(struct box *b)
+{
+    pthread_mutex_lock(&lock);
+    while (now.runs < 2 && !b->cancel)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
 static int number(struct str s)
 {
     int64_t value = 0;
@@ -122,6 +131,8 @@ static bool run_line(struct box *b, const struct plan *plan, struct str line, st
     } else if (str_is(line, "gate for bad")) {
         if (str_is(buf_str(&r->out), "bad"))
             wait_at_gate(b);
+    } else if (str_is(line, "pair")) {
+        wait_for_second(b);
     } else if (str_is(line, "once")) {
         wait_once(b);
     } else if (str_starts(line, "exit")) {
@@ -203,6 +214,7 @@ static bool begin_run(struct box *b, bool build, struct err *e)
     now.lanes |= 1u << b->lane;
     b->running = true;
     b->cancel = false;
+    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     if (fails) {
         b->rebuilds++;

@@ -10,6 +10,7 @@
  *   gate         waits until fake_open_gate(), or until it is cancelled
  *   once         as gate, but for the first run that comes here only
  *   gate for bad as gate, when the output so far is "bad"
+ *   pair         waits until two programs were started
  *   args, env    prints them, one a line
  * and in a "compiled" source, for the build step:
  *   #error TEXT  compile error             #warn TEXT   output of a good build

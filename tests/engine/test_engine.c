@@ -88,7 +88,7 @@ TEST(a_compiler_stopped_by_a_limit_is_a_compile_error_that_is_not_kept)
         struct result *r = submitted_wait(s);
         assert_string_equal(verdict_name(r->verdict), "compile_error");
         assert_string_equal(r->compile.limit, "wall_time");
-        assert_non_null(strstr(r->message, "wall_time"));
+        assert_non_null(strstr(r->message, "While compiling"));
         assert_int_equal(fake_state().builds, i);
     }
 }
@@ -134,15 +134,14 @@ TEST(a_compile_error_is_remembered_too)
 TEST(other_options_or_sources_are_another_build)
 {
     CLEANUP(engine_stop) struct engine *en = start(1, NULL);
-    const char *options[] = { "-O2", NULL };
-    for (int i = 0; i < 3; i++) {
-        struct job *job = job_of("compiled", i == 2 ? "print b" : "print a");
-        if (i == 1)
-            job->compiler_options = options;
+    const char *options[][2] = { { NULL, NULL }, { "-O1", NULL }, { "-O2", NULL }, { NULL } };
+    for (int i = 0; i < 4; i++) {
+        struct job *job = job_of("compiled", i == 3 ? "print b" : "print a");
+        job->compiler_options = options[i];
         CLEANUP(submitted_free) struct submitted *s = submit(en, job);
         assert_false(submitted_wait(s)->cached);
     }
-    assert_int_equal(fake_state().builds, 3);
+    assert_int_equal(fake_state().builds, 4);
 }
 
 TEST(a_job_that_wants_no_cache_builds_again)
@@ -175,6 +174,20 @@ TEST(equal_builds_at_the_same_time_run_once_and_hold_no_other_lane)
     assert_true(submitted_wait(b)->cached);
     assert_true(submitted_wait(c)->cached);
     assert_string_equal(verdict_name(c->result->verdict), "accepted");
+    assert_int_equal(fake_state().builds, 1);
+}
+
+TEST(a_build_that_is_not_kept_still_answers_those_that_waited_for_it)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2, NULL);
+    CLEANUP(submitted_free) struct submitted *a = submit(en, job_of("compiled", "#gate\n#slow"));
+    fake_wait_at_gate(1);
+    CLEANUP(submitted_free) struct submitted *b = submit(en, job_of("compiled", "#gate\n#slow"));
+    CLEANUP(submitted_free) struct submitted *other = submit(en, job_of("script", "print x"));
+    submitted_wait(other);
+    fake_open_gate();
+    assert_string_equal(verdict_name(submitted_wait(a)->verdict), "compile_error");
+    assert_string_equal(verdict_name(submitted_wait(b)->verdict), "compile_error");
     assert_int_equal(fake_state().builds, 1);
 }
 
@@ -285,6 +298,20 @@ TEST(the_first_failure_in_order_counts_not_the_first_in_time)
     for (size_t i = 1; i < 4; i++)
         assert_string_equal(verdict_name(r->tests[i].outcome.verdict), "skipped");
     assert_int_equal(s->told_count, 1);
+}
+
+TEST(what_runs_behind_the_first_failure_is_broken_off)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2, NULL);
+    assert_true(engine_wait_room(en, US_PER_S));
+    struct job *job = job_of("script", "pair\ncat\ngate for bad");
+    job->stop_on_failure = true;
+    job_tests(job, 2, "bad", "good");
+    job->tests[0].stdin_data = STR("other");
+    CLEANUP(submitted_free) struct submitted *s = submit(en, job);
+    struct result *r = submitted_wait(s); /* nobody opens the gate for test 1 */
+    assert_string_equal(verdict_name(r->tests[0].outcome.verdict), "wrong_answer");
+    assert_string_equal(verdict_name(r->tests[1].outcome.verdict), "skipped");
 }
 
 TEST(a_running_job_can_be_cancelled)
@@ -424,7 +451,9 @@ TEST(runs_are_repeated_until_one_fails)
     CLEANUP(submitted_free) struct submitted *s = submit(en, job);
     struct result *r = submitted_wait(s);
     assert_int_equal(fake_state().runs, 4);
-    assert_int_equal(r->tests[0].outcome.wall_us, 3000); /* the mean */
+    assert_int_equal(r->tests[0].outcome.wall_us, 3000); /* the means */
+    assert_int_equal(r->tests[0].outcome.cpu_us, 1000);
+    assert_int_equal(r->tests[0].outcome.memory_bytes, 5);
 
     struct job *bad = job_of("script", "exit 3");
     bad->runs = 4;
@@ -539,12 +568,14 @@ int main(void)
         E(other_options_or_sources_are_another_build),
         E(a_job_that_wants_no_cache_builds_again),
         E(equal_builds_at_the_same_time_run_once_and_hold_no_other_lane),
+        E(a_build_that_is_not_kept_still_answers_those_that_waited_for_it),
         E(a_cancelled_build_is_made_by_one_of_those_that_wait_for_it),
         E(a_job_waiting_for_a_build_can_be_cancelled),
         E(tests_of_a_job_use_every_idle_lane),
         E(tests_of_a_begun_job_go_before_a_new_one),
         E(behind_the_first_failure_everything_is_skipped_even_what_ran),
         E(the_first_failure_in_order_counts_not_the_first_in_time),
+        E(what_runs_behind_the_first_failure_is_broken_off),
         E(a_running_job_can_be_cancelled),
         E(tests_done_before_the_cancel_keep_their_results),
         E(a_cancel_that_comes_before_the_program_runs_is_repeated),
