@@ -22,7 +22,8 @@ void map_done(struct map *m)
     *m = (struct map){ 0 };
 }
 
-/* Eight bytes at a time, each multiplied through; the seed keeps clients from choosing collisions. */
+/* Eight bytes at a time, each multiplied through; the seed keeps clients from choosing collisions.
+ */
 static uint64_t hash_of(const struct map *m, const char *key)
 {
     uint64_t h = m->seed;

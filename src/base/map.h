@@ -30,7 +30,8 @@ CLEANUP_FOR_STRUCT(struct map, map_done)
 /* NULL when the key is not there. */
 void *map_get(const struct map *m, const char *key);
 
-/* Put value (never NULL) under key; both take the place of what was there. Returns the old value. */
+/* Put value (never NULL) under key; both take the place of what was there. Returns the old value.
+ */
 void *map_put(struct map *m, const char *key, void *value);
 
 /* Take the key out; returns what it led to, or NULL. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches hang in lists: one per id that somebody watches, one for those who watch every id. A nudge
- * walks the list and calls each without holding the lock, so a watcher may be slow without stopping
- * others. It counts itself in ("running") meanwhile: a watch stays in its list until nobody runs it,
- * which is both what unwatch() waits for and what keeps the walk's place.
+ * Watches hang in lists: one per id that somebody watches, one for those who watch every id. A
+ * nudge walks the list and calls each without holding the lock, so a watcher may be slow without
+ * stopping others. It counts itself in ("running") meanwhile: a watch stays in its list until
+ * nobody runs it, which is both what unwatch() waits for and what keeps the walk's place.
  */
 #include <pthread.h>
 #include <string.h>
@@ -28,9 +28,9 @@ struct list {
 struct local {
     struct bus bus; /* first: what callers hold */
 
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t stopped; /* a running call ended */
-    struct map lists; /* id -> struct list */
+    struct map lists;       /* id -> struct list */
     struct list *everything;
 };
 

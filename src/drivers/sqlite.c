@@ -44,8 +44,8 @@ bool db_err(struct db_conn *c, int code, const char *what, struct err *e)
     if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN ||
         (code & 0xff) == SQLITE_FULL)
         sys = sqlite3_system_errno(c->handle);
-    const char *words = sqlite3_errcode(c->handle) == (code & 0xff) ? sqlite3_errmsg(c->handle) :
-                                                                        sqlite3_errstr(code);
+    const char *words = sqlite3_errcode(c->handle) == (code & 0xff) ? sqlite3_errmsg(c->handle)
+                                                                    : sqlite3_errstr(code);
     if (sys)
         err_sysno(e, sys, "%s: %s", what, words);
     else
@@ -145,8 +145,7 @@ static bool say_holder(int fd, const char *path, struct err *e)
     char text[32] = "";
     int64_t pid;
     ssize_t len = pread(fd, text, sizeof text - 1, 0);
-    if (len > 0 && text[len - 1] == '\n' &&
-        parse_int((struct str){ text, (size_t)len - 1 }, &pid))
+    if (len > 0 && text[len - 1] == '\n' && parse_int((struct str){ text, (size_t)len - 1 }, &pid))
         return err_set(e, ERR_CONFLICT, "%s is in use by pid %lld", path, (long long)pid);
     return err_set(e, ERR_CONFLICT, "%s is in use by another process", path);
 }
@@ -201,9 +200,11 @@ static bool prepare_file(struct db_conn *c, const char *path, struct err *e)
         return err_add(e, "%s", path);
     if (!check_wal(c, path, e))
         return false;
-    if (!db_exec(c, "PRAGMA journal_size_limit=67108864;"
-                    "CREATE TABLE IF NOT EXISTS schema_parts("
-                    " part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID", e))
+    if (!db_exec(c,
+                 "PRAGMA journal_size_limit=67108864;"
+                 "CREATE TABLE IF NOT EXISTS schema_parts("
+                 " part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+                 e))
         return err_add(e, "%s", path);
     return true;
 }
@@ -278,8 +279,8 @@ struct migration {
 
 static bool read_version(struct db_conn *c, const char *part, int64_t *ret, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "SELECT version FROM schema_parts WHERE part = ?", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "SELECT version FROM schema_parts WHERE part = ?", e);
     if (!s)
         return false;
     db_bind_text(s, 1, part);
@@ -291,7 +292,8 @@ static bool read_version(struct db_conn *c, const char *part, int64_t *ret, stru
 
 static bool write_version(struct db_conn *c, const char *part, int version, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
         db_query(c, "INSERT OR REPLACE INTO schema_parts(part, version) VALUES(?, ?)", e);
     if (!s)
         return false;

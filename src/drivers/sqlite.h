@@ -61,12 +61,12 @@ struct db_stmt;
 MUST_USE struct db_stmt *db_query(struct db_conn *c, const char *sql, struct err *e);
 void db_stmt_done(struct db_stmt *s); /* resets it; accepts NULL */
 CLEANUP_FOR(struct db_stmt *, db_stmt_done)
-void db_bind_int(struct db_stmt *s, int at, int64_t value); /* at from 1 */
+void db_bind_int(struct db_stmt *s, int at, int64_t value);     /* at from 1 */
 void db_bind_text(struct db_stmt *s, int at, const char *text); /* NULL binds null; borrowed */
 void db_bind_blob(struct db_stmt *s, int at, struct str bytes); /* ptr NULL binds null; borrowed */
 /* GOT_ONE a row is there, GOT_NONE done */
 MUST_USE enum got db_step(struct db_stmt *s, struct err *e);
-int64_t db_int(struct db_stmt *s, int column); /* column from 0 */
+int64_t db_int(struct db_stmt *s, int column);     /* column from 0 */
 struct str db_blob(struct db_stmt *s, int column); /* ptr NULL for null; until the next step */
 int64_t db_changes(struct db_conn *c);
 MUST_USE bool db_exec(struct db_conn *c, const char *sql, struct err *e);

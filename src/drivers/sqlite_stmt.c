@@ -81,7 +81,8 @@ void db_stmt_done(struct db_stmt *s)
     s->busy = false;
 }
 
-/* Binding fails on a wrong index or after a step, which we would have written, or without memory. */
+/* Binding fails on a wrong index or after a step, which we would have written, or without memory.
+ */
 void db_bind_int(struct db_stmt *s, int at, int64_t value)
 {
     CHECK(sqlite3_bind_int64(s->handle, at, value) == SQLITE_OK);

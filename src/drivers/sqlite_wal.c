@@ -35,8 +35,8 @@ static int after_commit(void *arg, UNUSED sqlite3 *handle, UNUSED const char *na
 static void copy(struct copier *copier, struct db_conn *c)
 {
     int in_log = 0, copied = 0;
-    int code = sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
-                                         &copied);
+    int code =
+        sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
     pthread_mutex_lock(&copier->lock);
     if (code == SQLITE_OK && copied >= 0 && copied <= copier->log_pages)
         copier->left_pages = copier->log_pages - copied;

@@ -6,8 +6,8 @@
  *           twice; it is never forgotten. Order: weighted between priorities (8 high, 4 normal, 1
  *           low while all wait, so low never starves), first in first out inside one.
  * Not here  the job itself, its state or result (store/), running it (engine/).
- * Backends  queue_memory.c for tests, queue_sqlite.c embedded; queue_redis.c comes with the cluster.
- * Threads   any, for every call.
+ * Backends  queue_memory.c for tests, queue_sqlite.c embedded; queue_redis.c comes with the
+ * cluster. Threads   any, for every call.
  */
 #ifndef EVALX_QUEUE_QUEUE_H
 #define EVALX_QUEUE_QUEUE_H
@@ -28,14 +28,14 @@ struct ticket {
     char id[TOKEN_TEXT]; /* the submission */
     int attempt;         /* 1 the first time; counts restarts of the server too */
     int priority;
-    int64_t pushed_us;   /* wall clock, when it came into the queue */
-    char receipt[64];    /* what the backend calls this lease */
+    int64_t pushed_us; /* wall clock, when it came into the queue */
+    char receipt[64];  /* what the backend calls this lease */
 };
 
 struct queue_stats {
     int64_t waiting[QUEUE_PRIORITIES]; /* ready or delayed, not leased */
     int64_t leased;
-    int64_t oldest_us; /* wall clock when the oldest waiting one was pushed; 0: none */
+    int64_t oldest_us;      /* wall clock when the oldest waiting one was pushed; 0: none */
     int64_t lease_expiries; /* since start */
 };
 
@@ -134,8 +134,8 @@ static inline void queue_close(struct queue *q)
 CLEANUP_FOR(struct queue *, queue_close)
 
 struct queue_config {
-    int64_t lease_us;         /* a lease not extended for this long is offered again; 60 s */
-    int64_t (*now_us)(void);  /* monotonic clock; NULL: mono_us. Tests pass their own */
+    int64_t lease_us;        /* a lease not extended for this long is offered again; 60 s */
+    int64_t (*now_us)(void); /* monotonic clock; NULL: mono_us. Tests pass their own */
 };
 
 /* For tests: nothing survives the process. */

@@ -81,8 +81,7 @@ bool line_push(struct queue *q, const char *id, int priority, int64_t delay_us,
     struct line *l = (struct line *)q;
     int64_t now = enter(l);
     if (!order_find(&l->order, id)) {
-        struct entry *x =
-            order_add(&l->order, id, priority, wall_us(), now, later(now, delay_us));
+        struct entry *x = order_add(&l->order, id, priority, wall_us(), now, later(now, delay_us));
         if (l->journal.pushed)
             l->journal.pushed(l->journal.arg, x, delay_us);
         pthread_cond_signal(&l->changed);

@@ -48,11 +48,11 @@ bool line_stats(struct queue *q, struct queue_stats *ret, struct err *e);
 void line_wake(struct queue *q);
 void line_close(struct queue *q);
 
-#define LINE_OPS(name)                                                                         \
-    {                                                                                          \
-        .scheme = (name), .push = line_push, .pull = line_pull, .extend = line_extend,         \
-        .give_back = line_give_back, .ack = line_ack, .drop = line_drop, .stats = line_stats,  \
-        .wake = line_wake, .close = line_close,                                                \
+#define LINE_OPS(name)                                                                             \
+    {                                                                                              \
+        .scheme = (name), .push = line_push, .pull = line_pull, .extend = line_extend,             \
+        .give_back = line_give_back, .ack = line_ack, .drop = line_drop, .stats = line_stats,      \
+        .wake = line_wake, .close = line_close,                                                    \
     }
 
 #endif

@@ -197,7 +197,8 @@ void order_remove(struct order *o, struct entry *x)
     free(x);
 }
 
-/* Ready ones are ordered by when they came, so the tops suffice; of the delayed all are looked at. */
+/* Ready ones are ordered by when they came, so the tops suffice; of the delayed all are looked at.
+ */
 static int64_t oldest_us(const struct order *o)
 {
     int64_t oldest = INT64_MAX;

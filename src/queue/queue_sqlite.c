@@ -46,9 +46,12 @@ static bool run(struct db_stmt *s, struct err *e)
 static bool write_pushed(struct db_conn *c, void *arg, struct err *e)
 {
     const struct change *x = arg;
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "INSERT INTO queue(seq, id, priority, pushed_us, ready_us, attempts)"
-                    " VALUES(?, ?, ?, ?, ?, 0)", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c,
+                 "INSERT INTO queue(seq, id, priority, pushed_us, ready_us, attempts)"
+                 " VALUES(?, ?, ?, ?, ?, 0)",
+                 e);
     if (!s)
         return false;
     db_bind_int(s, 1, x->seq);
@@ -62,8 +65,8 @@ static bool write_pushed(struct db_conn *c, void *arg, struct err *e)
 static bool write_changed(struct db_conn *c, void *arg, struct err *e)
 {
     const struct change *x = arg;
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "UPDATE queue SET attempts = ?, ready_us = ? WHERE seq = ?", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "UPDATE queue SET attempts = ?, ready_us = ? WHERE seq = ?", e);
     if (!s)
         return false;
     db_bind_int(s, 1, x->attempts);
@@ -75,8 +78,7 @@ static bool write_changed(struct db_conn *c, void *arg, struct err *e)
 static bool write_removed(struct db_conn *c, void *arg, struct err *e)
 {
     const struct change *x = arg;
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "DELETE FROM queue WHERE seq = ?", e);
+    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, "DELETE FROM queue WHERE seq = ?", e);
     if (!s)
         return false;
     db_bind_int(s, 1, x->seq);
@@ -88,11 +90,12 @@ static void write_change(struct db *db, db_write_fn fn, const struct entry *x, i
     struct change *change = malloc(sizeof *change);
     CHECK(change);
     int64_t wall = wall_us();
-    *change = (struct change){ .seq = x->seq,
-                               .pushed_us = x->pushed_us,
-                               .ready_us = delay_us > 0 ? wall + MIN(delay_us, INT64_MAX - wall) : 0,
-                               .attempts = x->attempts,
-                               .priority = x->priority };
+    *change =
+        (struct change){ .seq = x->seq,
+                         .pushed_us = x->pushed_us,
+                         .ready_us = delay_us > 0 ? wall + MIN(delay_us, INT64_MAX - wall) : 0,
+                         .attempts = x->attempts,
+                         .priority = x->priority };
     memcpy(change->id, x->id, sizeof change->id);
     db_write(db, fn, change_done, change);
 }
@@ -134,9 +137,12 @@ static void load_row(struct line *l, struct db *db, struct db_stmt *s, int64_t n
 
 static bool load(struct line *l, struct db *db, struct db_conn *c, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "SELECT seq, id, priority, pushed_us, ready_us, attempts FROM queue"
-                    " ORDER BY seq", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c,
+                 "SELECT seq, id, priority, pushed_us, ready_us, attempts FROM queue"
+                 " ORDER BY seq",
+                 e);
     if (!s)
         return false;
 
@@ -155,8 +161,7 @@ struct queue *queue_sqlite_open(struct db *db, const struct queue_config *config
     if (!c)
         return NULL;
 
-    struct line *l =
-        line_new(&ops, config, (struct line_journal){ pushed, changed, removed, db });
+    struct line *l = line_new(&ops, config, (struct line_journal){ pushed, changed, removed, db });
     bool ok = load(l, db, c, e);
     db_reader_done(db, c);
     if (ok)

@@ -2,11 +2,10 @@
 /*
  * store.h - what we know of every submission: the job, its state, its result, its history.
  *
- * Promise   what store_sync() confirmed survives kill -9 of the process and loss of power. The first
- *           finished result stands: finishing is fenced, later ones change nothing.
- * Not here  the order of work (queue/).
- * Backends  store_memory.c for tests, store_sqlite.c embedded; PostgreSQL comes with the cluster.
- * Threads   any, for every call.
+ * Promise   what store_sync() confirmed survives kill -9 of the process and loss of power. The
+ * first finished result stands: finishing is fenced, later ones change nothing. Not here  the order
+ * of work (queue/). Backends  store_memory.c for tests, store_sqlite.c embedded; PostgreSQL comes
+ * with the cluster. Threads   any, for every call.
  */
 #ifndef EVALX_STORE_STORE_H
 #define EVALX_STORE_STORE_H
@@ -37,10 +36,10 @@ struct record {
     char id[TOKEN_TEXT];
     enum job_state state;
     int attempts;
-    bool cancel_asked; /* running, and somebody wants it cancelled */
+    bool cancel_asked;                           /* running, and somebody wants it cancelled */
     int64_t created_us, started_us, finished_us; /* wall clock; 0: not yet */
-    struct job *job;       /* owned */
-    struct result *result; /* owned; NULL until finished */
+    struct job *job;                             /* owned */
+    struct result *result;                       /* owned; NULL until finished */
 };
 
 void record_done(struct record *r);
@@ -52,7 +51,7 @@ struct store_filter {
     enum verdict verdict;
     bool has_state;
     enum job_state state;
-    int64_t since_us, until_us;    /* of created_us, since inclusive, until exclusive */
+    int64_t since_us, until_us; /* of created_us, since inclusive, until exclusive */
     const char *metadata_key, *metadata_value;
     int64_t before_seq; /* cursor: only records older than this one; 0: from the newest */
     int64_t offset;     /* skip this many */
@@ -95,8 +94,8 @@ struct store_ops {
      *   won GOT_ONE kept; GOT_NONE the record was final already or is gone; GOT_FAILED see e, try
      *   again
      */
-    void (*finish)(struct store *s, const char *id, const struct result *result,
-                   store_done_fn done, void *arg);
+    void (*finish)(struct store *s, const char *id, const struct result *result, store_done_fn done,
+                   void *arg);
 
     /* GOT_NONE: unknown id. parts: RECORD_... */
     enum got (*load)(struct store *s, const char *id, unsigned parts, struct record *ret,
@@ -134,8 +133,8 @@ struct store {
     const struct store_ops *ops;
 };
 
-MUST_USE static inline enum got store_admit(struct store *s, const struct job *job,
-                                            const char *key, char *ret_id, struct err *e)
+MUST_USE static inline enum got store_admit(struct store *s, const struct job *job, const char *key,
+                                            char *ret_id, struct err *e)
 {
     return s->ops->admit(s, job, key, ret_id, e);
 }

@@ -25,8 +25,8 @@ struct memory {
     struct store store; /* first: what callers hold */
     struct store_config config;
 
-    pthread_mutex_t lock;  /* guards what follows */
-    struct map ids, keys;  /* -> struct kept */
+    pthread_mutex_t lock; /* guards what follows */
+    struct map ids, keys; /* -> struct kept */
     struct kept *newest, *oldest;
     int64_t last_seq;
 };
@@ -76,7 +76,7 @@ static void insert(struct memory *m, struct kept *k)
         map_put(&m->keys, k->key, k);
 }
 
-static void delete(struct memory *m, struct kept *k)
+static void delete (struct memory *m, struct kept *k)
 {
     *(k->older ? &k->older->newer : &m->oldest) = k->newer;
     *(k->newer ? &k->newer->older : &m->newest) = k->older;
@@ -202,7 +202,7 @@ static bool memory_remove(struct store *s, const char *id, struct err *e)
     else if (!ok)
         err_set(e, ERR_CONFLICT, "submission %s is %s", id, state_name(k->head.state));
     else
-        delete(m, k);
+        delete (m, k);
     unlock(m);
     return ok;
 }
@@ -215,7 +215,7 @@ static bool memory_sweep(struct store *s, int64_t now_us, int batch, int64_t *re
     for (struct kept *k = m->oldest, *newer; k && swept < batch; k = newer) {
         newer = k->newer;
         if (k->expires_us && k->expires_us <= now_us) {
-            delete(m, k);
+            delete (m, k);
             swept++;
         }
     }
@@ -231,8 +231,7 @@ static bool fill(const struct kept *k, unsigned parts, struct record *ret, struc
     CLEANUP(record_done) struct record r = k->head;
     if ((parts & RECORD_JOB) && !record_read_job(&r, buf_str(&k->job), e))
         return false;
-    if ((parts & RECORD_RESULT) && k->result.len &&
-        !record_read_result(&r, buf_str(&k->result), e))
+    if ((parts & RECORD_RESULT) && k->result.len && !record_read_result(&r, buf_str(&k->result), e))
         return false;
     *ret = r;
     r.job = NULL;
@@ -254,8 +253,7 @@ static enum got memory_load(struct store *s, const char *id, unsigned parts, str
 static bool metadata_is(const char *metadata, const char *key, const char *value)
 {
     struct err ignored;
-    CLEANUP(json_free) struct json *root =
-        metadata ? json_parse(str_of(metadata), &ignored) : NULL;
+    CLEANUP(json_free) struct json *root = metadata ? json_parse(str_of(metadata), &ignored) : NULL;
     const struct json *node = root ? json_get(root, key) : NULL;
     if (!node || json_kind(node) == JSON_NULL || json_kind(node) >= JSON_ARRAY)
         return false;

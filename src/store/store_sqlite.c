@@ -60,7 +60,8 @@ static void text_of(struct str s, char *out, size_t size)
 
 static bool insert_row(struct db_conn *c, const struct admission *a, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(
         c,
         "INSERT INTO submissions(id, key, state, language, priority, attempts, cancel_asked,"
         " created_us, started_us, finished_us, retention_us, metadata)"
@@ -80,7 +81,8 @@ static bool insert_row(struct db_conn *c, const struct admission *a, struct err 
 
 static bool insert_job(struct db_conn *c, const struct admission *a, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
         db_query(c, "INSERT INTO jobs(seq, body) VALUES(last_insert_rowid(), ?)", e);
     if (!s)
         return false;
@@ -90,8 +92,8 @@ static bool insert_job(struct db_conn *c, const struct admission *a, struct err 
 
 static enum got find_key(struct db_conn *c, const char *key, char *ret_id, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "SELECT id FROM submissions WHERE key = ?", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "SELECT id FROM submissions WHERE key = ?", e);
     if (!s)
         return GOT_FAILED;
     db_bind_text(s, 1, key);
@@ -205,9 +207,11 @@ struct start {
 static bool write_start(struct db_conn *c, void *arg, struct err *e)
 {
     const struct start *start = arg;
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "UPDATE submissions SET state = 1, attempts = ?, started_us = ?"
-                    " WHERE id = ? AND state < 2", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c,
+                                 "UPDATE submissions SET state = 1, attempts = ?, started_us = ?"
+                                 " WHERE id = ? AND state < 2",
+                                 e);
     if (!s)
         return false;
     db_bind_int(s, 1, start->attempt);
@@ -240,7 +244,8 @@ struct row {
 
 static enum got find_row(struct db_conn *c, const char *id, struct row *ret, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
         db_query(c, "SELECT seq, retention_us, state FROM submissions WHERE id = ?", e);
     if (!s)
         return GOT_FAILED;
@@ -253,8 +258,8 @@ static enum got find_row(struct db_conn *c, const char *id, struct row *ret, str
 
 static bool insert_result(struct db_conn *c, int64_t seq, struct str json, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "INSERT INTO results(seq, body) VALUES(?, ?)", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "INSERT INTO results(seq, body) VALUES(?, ?)", e);
     if (!s)
         return false;
     db_bind_int(s, 1, seq);
@@ -265,10 +270,13 @@ static bool insert_result(struct db_conn *c, int64_t seq, struct str json, struc
 static bool end_row(struct db_conn *c, const struct row *row, const struct ending *ending,
                     int64_t retention_us, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "UPDATE submissions SET state = ?2, verdict = ?3, attempts = max(attempts, ?4),"
-                    " started_us = CASE WHEN ?5 > 0 THEN ?5 ELSE started_us END,"
-                    " finished_us = ?6, expires_us = nullif(?7, 0) WHERE seq = ?1", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c,
+                 "UPDATE submissions SET state = ?2, verdict = ?3, attempts = max(attempts, ?4),"
+                 " started_us = CASE WHEN ?5 > 0 THEN ?5 ELSE started_us END,"
+                 " finished_us = ?6, expires_us = nullif(?7, 0) WHERE seq = ?1",
+                 e);
     if (!s)
         return false;
     db_bind_int(s, 1, row->seq);
@@ -333,8 +341,8 @@ struct cancel {
 
 static bool mark_cancel(struct db_conn *c, int64_t seq, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "UPDATE submissions SET cancel_asked = 1 WHERE seq = ?", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "UPDATE submissions SET cancel_asked = 1 WHERE seq = ?", e);
     if (!s)
         return false;
     db_bind_int(s, 1, seq);
@@ -421,9 +429,12 @@ struct sweep {
 /* One expired row; GOT_NONE: there is none. */
 static enum got find_expired(struct db_conn *c, int64_t now_us, int64_t *ret, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
-        db_query(c, "SELECT seq FROM submissions WHERE expires_us IS NOT NULL AND expires_us <= ?"
-                    " ORDER BY expires_us LIMIT 1", e);
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c,
+                 "SELECT seq FROM submissions WHERE expires_us IS NOT NULL AND expires_us <= ?"
+                 " ORDER BY expires_us LIMIT 1",
+                 e);
     if (!s)
         return GOT_FAILED;
     db_bind_int(s, 1, now_us);

@@ -2,20 +2,19 @@
 #include "store/store_sqlite.h"
 
 /* What read_row() reads, then the job and the result or NULL. */
-#define HEAD                                                                                   \
-    "SELECT s.id, s.state, s.attempts, s.cancel_asked, s.created_us, s.started_us,"            \
+#define HEAD                                                                                       \
+    "SELECT s.id, s.state, s.attempts, s.cancel_asked, s.created_us, s.started_us,"                \
     " s.finished_us, s.seq, "
 #define FROM_SUBMISSIONS " FROM submissions s"
-#define JOIN_JOBS " LEFT JOIN jobs j ON j.seq = s.seq"
-#define JOIN_RESULTS " LEFT JOIN results r ON r.seq = s.seq"
+#define JOIN_JOBS        " LEFT JOIN jobs j ON j.seq = s.seq"
+#define JOIN_RESULTS     " LEFT JOIN results r ON r.seq = s.seq"
 
 /* By RECORD_... bits: the job and the result of one moment, so they come in one statement. */
 static const char *const selects[] = {
     [0] = HEAD "NULL, NULL" FROM_SUBMISSIONS,
     [RECORD_JOB] = HEAD "j.body, NULL" FROM_SUBMISSIONS JOIN_JOBS,
     [RECORD_RESULT] = HEAD "NULL, r.body" FROM_SUBMISSIONS JOIN_RESULTS,
-    [RECORD_JOB | RECORD_RESULT] = HEAD
-    "j.body, r.body" FROM_SUBMISSIONS JOIN_JOBS JOIN_RESULTS,
+    [RECORD_JOB | RECORD_RESULT] = HEAD "j.body, r.body" FROM_SUBMISSIONS JOIN_JOBS JOIN_RESULTS,
 };
 
 static const char *select_for(unsigned parts)
@@ -25,7 +24,8 @@ static const char *select_for(unsigned parts)
 
 static bool read_row(struct db_stmt *s, struct record *ret, struct err *e)
 {
-    CLEANUP(record_done) struct record r = {
+    CLEANUP(record_done)
+    struct record r = {
         .state = (enum job_state)db_int(s, 1),
         .attempts = (int)db_int(s, 2),
         .cancel_asked = db_int(s, 3) != 0,
@@ -119,9 +119,9 @@ enum {
 };
 
 /* A text equals itself, a number or a boolean its JSON text; nothing else can be asked for. */
-#define METADATA_IS                                                                            \
-    "EXISTS(SELECT 1 FROM json_each(s.metadata) m WHERE m.key = ?6 AND"                        \
-    " CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'object' THEN NULL"   \
+#define METADATA_IS                                                                                \
+    "EXISTS(SELECT 1 FROM json_each(s.metadata) m WHERE m.key = ?6 AND"                            \
+    " CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'object' THEN NULL"       \
     " WHEN 'array' THEN NULL ELSE CAST(m.value AS TEXT) END = ?7)"
 
 static void add_where(struct buf *sql, const struct store_filter *f)
@@ -239,7 +239,8 @@ bool sqlite_list(struct store *s, const struct store_filter *f, unsigned parts,
 static bool list_unfinished(struct db_conn *c, void (*fn)(void *arg, const char *id, int priority),
                             void *arg, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s =
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
         db_query(c, "SELECT id, priority FROM submissions WHERE state IN (0, 1) ORDER BY seq", e);
     if (!s)
         return false;

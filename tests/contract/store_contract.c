@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every store promises, held against every backend.
+ *
+ * Durability is tried for real: this program starts itself as a child ("--admit FOLDER"), which
+ * admits, syncs, says the id, and is killed with SIGKILL while it goes on.
+ */
+#include "store_world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+/* ---- admitting ---- */
+
+STORE(an_admitted_job_is_queued_and_comes_back_whole)
+{
+    struct job *job = job_made("c", "int main(){}");
+    job->created_us = 1234567;
+    job->priority = PRIORITY_HIGH;
+    job->metadata = "{\"user\":\"ann\"}";
+    char id[TOKEN_TEXT];
+    admit_job(s, job, id);
+
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_JOB | RECORD_RESULT);
+    assert_int_equal(r.state, STATE_QUEUED);
+    assert_int_equal(r.attempts, 0);
+    assert_false(r.cancel_asked);
+    assert_int_equal(r.created_us, 1234567);
+    assert_int_equal(r.started_us, 0);
+    assert_int_equal(r.finished_us, 0);
+    assert_null(r.result);
+    assert_string_equal(r.job->id, id);
+    assert_int_equal(r.job->created_us, 1234567);
+    assert_string_equal(r.job->language, "c");
+    assert_int_equal(r.job->priority, PRIORITY_HIGH);
+    assert_string_equal(r.job->metadata, "{\"user\":\"ann\"}");
+    assert_true(str_is(r.job->files[0].content, "int main(){}"));
+}
+
+STORE(a_job_can_be_loaded_before_it_is_durable)
+{
+    struct err e;
+    for (int i = 0; i < 200; i++) {
+        CLEANUP(job_free) struct job *job = job_made("c", "x");
+        char id[TOKEN_TEXT];
+        assert_int_equal(store_admit(s, job, NULL, id, &e), GOT_ONE);
+        CLEANUP(record_done) struct record r = load(s, id, RECORD_JOB);
+        assert_int_equal(r.state, STATE_QUEUED);
+        assert_int_equal(r.created_us, job->created_us);
+        assert_string_equal(r.job->id, id);
+    }
+    MUST(store_sync(s, &e));
+}
+
+STORE(bytes_survive_nul_and_invalid_utf8_included)
+{
+    char bytes[512];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)i;
+    struct job *job = job_made("c", "x");
+    job->files[0].content = (struct str){ bytes, sizeof bytes };
+    job->tests[0].stdin_data = (struct str){ "\0\xff\xfe\xc3\x28", 5 };
+    job->tests[0].expected = STR("\xed\xa0\x80");
+    char id[TOKEN_TEXT];
+    admit_job(s, job, id);
+
+    CLEANUP(result_free) struct result *result = result_made(VERDICT_ACCEPTED, 0);
+    result->tests = arena_array(&result->arena, 1, sizeof *result->tests);
+    result->test_count = 1;
+    result->tests[0].id = "1";
+    result->tests[0].outcome.verdict = VERDICT_ACCEPTED;
+    result->tests[0].outcome.out = (struct str){ bytes, sizeof bytes };
+    assert_int_equal(finish_with(s, id, result), GOT_ONE);
+
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_JOB | RECORD_RESULT);
+    assert_true(str_eq(r.job->files[0].content, (struct str){ bytes, sizeof bytes }));
+    assert_true(str_eq(r.job->tests[0].stdin_data, (struct str){ "\0\xff\xfe\xc3\x28", 5 }));
+    assert_true(str_eq(r.job->tests[0].expected, STR("\xed\xa0\x80")));
+    assert_true(str_eq(r.result->tests[0].outcome.out, (struct str){ bytes, sizeof bytes }));
+}
+
+STORE(an_unknown_id_is_not_there)
+{
+    assert_false(is_known(s, "00000000-0000-4000-8000-000000000000"));
+    assert_false(is_known(s, ""));
+    assert_false(is_known(s, "' OR 1=1 --"));
+}
+
+STORE(the_same_id_twice_is_a_conflict)
+{
+    struct err e;
+    CLEANUP(job_free) struct job *job = job_made("c", "first");
+    CLEANUP(job_free) struct job *twin = job_made("c", "second");
+    memcpy(twin->id, job->id, sizeof twin->id);
+    char id[TOKEN_TEXT];
+    assert_int_equal(store_admit(s, job, NULL, id, &e), GOT_ONE);
+    MUST(store_sync(s, &e));
+
+    /* Said at once, or by the sync that would have confirmed it. */
+    bool ok = store_admit(s, twin, NULL, id, &e) == GOT_ONE && store_sync(s, &e);
+    assert_false(ok);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    CLEANUP(record_done) struct record r = load(s, job->id, RECORD_JOB);
+    assert_true(str_is(r.job->files[0].content, "first"));
+    MUST(store_sync(s, &e));
+}
+
+/* ---- idempotency keys ---- */
+
+STORE(a_key_admits_one_job)
+{
+    struct err e;
+    CLEANUP(job_free) struct job *first = job_made("c", "1");
+    CLEANUP(job_free) struct job *second = job_made("c", "2");
+    CLEANUP(job_free) struct job *third = job_made("c", "3");
+    char id[TOKEN_TEXT];
+    assert_int_equal(store_admit(s, first, "key", id, &e), GOT_ONE);
+    assert_string_equal(id, first->id);
+    assert_int_equal(store_admit(s, second, "key", id, &e), GOT_NONE);
+    assert_string_equal(id, first->id);
+    assert_int_equal(store_admit(s, third, "Key", id, &e), GOT_ONE);
+    assert_string_equal(id, third->id);
+    MUST(store_sync(s, &e));
+    assert_true(is_known(s, first->id));
+    assert_false(is_known(s, second->id));
+}
+
+STORE(a_key_is_free_again_when_its_record_is_removed)
+{
+    struct err e;
+    CLEANUP(job_free) struct job *first = job_made("c", "1");
+    CLEANUP(job_free) struct job *second = job_made("c", "2");
+    char id[TOKEN_TEXT];
+    assert_int_equal(store_admit(s, first, "key", id, &e), GOT_ONE);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_ONE);
+    MUST(store_remove(s, id, &e));
+    assert_int_equal(store_admit(s, second, "key", id, &e), GOT_ONE);
+}
+
+enum { KEYS = 40, RIVALS = 4 };
+
+struct rivalry {
+    struct store *s;
+    char ids[KEYS][TOKEN_TEXT];
+    int won;
+};
+
+static void *admit_every_key(void *arg)
+{
+    struct rivalry *r = arg;
+    struct err e;
+    for (int i = 0; i < KEYS; i++) {
+        struct job *job = job_made("c", "x");
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        enum got got = store_admit(r->s, job, key, r->ids[i], &e);
+        job_free(job);
+        if (got == GOT_FAILED)
+            abort();
+        r->won += got == GOT_ONE;
+    }
+    return NULL;
+}
+
+STORE(rivals_for_a_key_all_get_the_same_id)
+{
+    struct rivalry rivals[RIVALS];
+    pthread_t threads[RIVALS];
+    for (int i = 0; i < RIVALS; i++) {
+        rivals[i] = (struct rivalry){ .s = s };
+        threads[i] = thread_start(admit_every_key, &rivals[i]);
+    }
+    int won = 0;
+    for (int i = 0; i < RIVALS; i++) {
+        pthread_join(threads[i], NULL);
+        won += rivals[i].won;
+    }
+    assert_int_equal(won, KEYS);
+    for (int i = 1; i < RIVALS; i++)
+        for (int k = 0; k < KEYS; k++)
+            assert_string_equal(rivals[i].ids[k], rivals[0].ids[k]);
+}
+
+/* ---- running and finishing ---- */
+
+STORE(a_started_job_is_running)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    start(s, id, 2);
+    CLEANUP(record_done) struct record r = load(s, id, 0);
+    assert_int_equal(r.state, STATE_RUNNING);
+    assert_int_equal(r.attempts, 2);
+    assert_int_equal(r.started_us, 777);
+}
+
+STORE(a_result_is_kept)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    start(s, id, 1);
+    CLEANUP(result_free) struct result *result = result_made(VERDICT_WRONG_ANSWER, 888);
+    result->message = "no";
+    assert_int_equal(finish_with(s, id, result), GOT_ONE);
+
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_RESULT);
+    assert_int_equal(r.state, STATE_FINISHED);
+    assert_int_equal(r.attempts, 1);
+    assert_int_equal(r.started_us, 777);
+    assert_int_equal(r.finished_us, 888);
+    assert_int_equal(r.result->verdict, VERDICT_WRONG_ANSWER);
+    assert_string_equal(r.result->message, "no");
+    assert_null(r.job);
+}
+
+STORE(a_job_may_finish_without_having_started)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    assert_int_equal(finish(s, id, VERDICT_INTERNAL_ERROR), GOT_ONE);
+    assert_int_equal(state_of(s, id), STATE_FINISHED);
+}
+
+STORE(the_first_result_stands)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_ONE);
+    assert_int_equal(finish(s, id, VERDICT_WRONG_ANSWER), GOT_NONE);
+    assert_int_equal(finish(s, id, VERDICT_CANCELLED), GOT_NONE);
+    start(s, id, 9);
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_RESULT);
+    assert_int_equal(r.state, STATE_FINISHED);
+    assert_int_equal(r.attempts, 1);
+    assert_int_equal(r.result->verdict, VERDICT_ACCEPTED);
+}
+
+STORE(finishing_an_unknown_id_wins_nothing)
+{
+    assert_int_equal(finish(s, "unknown", VERDICT_ACCEPTED), GOT_NONE);
+    store_start(s, "unknown", 1, 1);
+}
+
+enum { CONTESTED = 100 };
+
+struct finisher {
+    struct store *s;
+    char (*ids)[TOKEN_TEXT];
+    enum verdict verdict;
+    bool won[CONTESTED];
+};
+
+static void *finish_every_id(void *arg)
+{
+    struct finisher *f = arg;
+    for (int i = 0; i < CONTESTED; i++)
+        f->won[i] = finish(f->s, f->ids[i], f->verdict) == GOT_ONE;
+    return NULL;
+}
+
+STORE(of_two_finishers_at_once_one_wins)
+{
+    static char ids[CONTESTED][TOKEN_TEXT];
+    for (int i = 0; i < CONTESTED; i++)
+        admit(s, ids[i]);
+    struct finisher a = { s, ids, VERDICT_ACCEPTED, { 0 } };
+    struct finisher b = { s, ids, VERDICT_WRONG_ANSWER, { 0 } };
+    pthread_t ta = thread_start(finish_every_id, &a), tb = thread_start(finish_every_id, &b);
+    pthread_join(ta, NULL);
+    pthread_join(tb, NULL);
+    for (int i = 0; i < CONTESTED; i++) {
+        assert_int_equal(a.won[i] + b.won[i], 1);
+        CLEANUP(record_done) struct record r = load(s, ids[i], RECORD_RESULT);
+        assert_int_equal(r.result->verdict, a.won[i] ? a.verdict : b.verdict);
+    }
+}
+
+/* ---- cancelling and removing ---- */
+
+STORE(a_queued_job_is_cancelled_at_once)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    assert_int_equal(cancel(s, id, STATE_CANCELLED), GOT_ONE);
+    assert_int_equal(cancel(s, id, STATE_CANCELLED), GOT_NONE);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_NONE);
+    start(s, id, 1);
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_RESULT);
+    assert_int_equal(r.state, STATE_CANCELLED);
+    assert_true(r.finished_us > 0);
+    assert_int_equal(r.result->verdict, VERDICT_CANCELLED);
+}
+
+STORE(a_running_job_is_marked_for_its_worker)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    start(s, id, 1);
+    assert_int_equal(cancel(s, id, STATE_RUNNING), GOT_NONE);
+    {
+        CLEANUP(record_done) struct record r = load(s, id, 0);
+        assert_true(r.cancel_asked);
+    }
+    assert_int_equal(finish(s, id, VERDICT_CANCELLED), GOT_ONE);
+    assert_int_equal(state_of(s, id), STATE_CANCELLED);
+}
+
+STORE(a_finished_job_stays_finished)
+{
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_ONE);
+    assert_int_equal(cancel(s, id, STATE_FINISHED), GOT_NONE);
+}
+
+STORE(cancelling_an_unknown_id_is_an_error)
+{
+    struct err e;
+    enum job_state state;
+    assert_int_equal(store_cancel(s, "unknown", &state, &e), GOT_FAILED);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+STORE(only_final_records_can_be_removed)
+{
+    struct err e;
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    assert_false(store_remove(s, id, &e));
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    start(s, id, 1);
+    assert_false(store_remove(s, id, &e));
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_ONE);
+    MUST(store_remove(s, id, &e));
+    assert_false(is_known(s, id));
+    assert_false(store_remove(s, id, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_NONE);
+}
+
+/* ---- what is not final; what has lived long enough ---- */
+
+static void see_unfinished(void *arg, const char *id, int priority)
+{
+    struct seen *seen = arg;
+    if (seen->count == 64)
+        abort();
+    snprintf(seen->ids[seen->count], TOKEN_TEXT, "%s", id);
+    seen->priorities[seen->count++] = priority;
+}
+
+STORE(unfinished_are_listed_oldest_first)
+{
+    struct err e;
+    char ids[5][TOKEN_TEXT];
+    for (int i = 0; i < 5; i++) {
+        struct job *job = job_made("c", "x");
+        job->priority = (enum priority)(i % PRIORITY_COUNT);
+        admit_job(s, job, ids[i]);
+    }
+    start(s, ids[3], 1);
+    assert_int_equal(finish(s, ids[1], VERDICT_ACCEPTED), GOT_ONE);
+    assert_int_equal(cancel(s, ids[2], STATE_CANCELLED), GOT_ONE);
+
+    struct seen seen = { 0 };
+    MUST(store_unfinished(s, see_unfinished, &seen, &e));
+    assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.ids[0], ids[0]);
+    assert_string_equal(seen.ids[1], ids[3]);
+    assert_string_equal(seen.ids[2], ids[4]);
+    assert_int_equal(seen.priorities[0], 0);
+    assert_int_equal(seen.priorities[1], 0);
+    assert_int_equal(seen.priorities[2], 1);
+}
+
+static int64_t sweep(struct store *s, int64_t now_us, int batch)
+{
+    struct err e;
+    int64_t swept;
+    MUST(store_sweep(s, now_us, batch, &swept, &e));
+    return swept;
+}
+
+static void admit_finished(struct store *s, int64_t own_retention_us, int64_t finished_us,
+                           char id[TOKEN_TEXT])
+{
+    struct job *job = job_made("c", "x");
+    job->retention_us = own_retention_us;
+    admit_job(s, job, id);
+    CLEANUP(result_free) struct result *result = result_made(VERDICT_ACCEPTED, finished_us);
+    assert_int_equal(finish_with(s, id, result), GOT_ONE);
+}
+
+STORE(sweep_removes_what_has_lived_its_time)
+{
+    char usual[TOKEN_TEXT], brief[TOKEN_TEXT], queued[TOKEN_TEXT];
+    int64_t end = 5000 * US_PER_S;
+    admit_finished(s, 0, end, usual);
+    admit_finished(s, 10 * US_PER_S, end, brief);
+    admit(s, queued);
+
+    assert_int_equal(sweep(s, end + 10 * US_PER_S - 1, 100), 0);
+    assert_int_equal(sweep(s, end + 10 * US_PER_S, 100), 1);
+    assert_false(is_known(s, brief));
+    assert_int_equal(sweep(s, end + retention_us - 1, 100), 0);
+    assert_true(is_known(s, usual));
+    assert_int_equal(sweep(s, end + retention_us, 100), 1);
+    assert_false(is_known(s, usual));
+    assert_int_equal(sweep(s, INT64_MAX, 100), 0);
+    assert_true(is_known(s, queued));
+}
+
+STORE(sweep_stops_after_a_batch)
+{
+    char id[TOKEN_TEXT];
+    for (int i = 0; i < 7; i++)
+        admit_finished(s, 0, 1000, id);
+    assert_int_equal(sweep(s, INT64_MAX, 5), 5);
+    assert_int_equal(sweep(s, INT64_MAX, 5), 2);
+    assert_int_equal(sweep(s, INT64_MAX, 5), 0);
+}
+
+/* ---- restarts and deaths ---- */
+
+STORE(a_restart_keeps_everything)
+{
+    if (!w->backend->survives)
+        skip();
+    struct err e;
+    char done[TOKEN_TEXT], running[TOKEN_TEXT], queued[TOKEN_TEXT];
+    admit(s, done);
+    admit(s, running);
+    admit(s, queued);
+    start(s, running, 1);
+    assert_int_equal(finish(s, done, VERDICT_ACCEPTED), GOT_ONE);
+    reopen(w);
+    assert_int_equal(state_of(w->s, done), STATE_FINISHED);
+    assert_int_equal(state_of(w->s, running), STATE_RUNNING);
+    assert_int_equal(state_of(w->s, queued), STATE_QUEUED);
+    struct seen seen = { 0 };
+    MUST(store_unfinished(w->s, see_unfinished, &seen, &e));
+    assert_int_equal(seen.count, 2);
+}
+
+/* The child: admit for ever, say each id once it is durable. */
+static int admit_for_ever(const char *folder)
+{
+    struct world w = { 0 };
+    snprintf(w.folder, sizeof w.folder, "%s", folder);
+    sqlite_open(&w);
+    for (;;) {
+        struct err e;
+        char id[TOKEN_TEXT];
+        struct job *job = job_made("c", "x");
+        if (store_admit(w.s, job, NULL, id, &e) != GOT_ONE || !store_sync(w.s, &e))
+            return 1;
+        job_free(job);
+        id[TOKEN_TEXT - 1] = '\n';
+        if (write(STDOUT_FILENO, id, TOKEN_TEXT) != TOKEN_TEXT)
+            return 1;
+    }
+}
+
+static pid_t start_child(const char *folder, int *ret_fd)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, fds[0]);
+    posix_spawn_file_actions_addclose(&actions, fds[1]);
+    char *argv[] = { (char *)(uintptr_t) "store_contract", (char *)(uintptr_t) "--admit",
+                     (char *)(uintptr_t)folder, NULL };
+    pid_t pid;
+    assert_int_equal(posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    *ret_fd = fds[0];
+    return pid;
+}
+
+/* Everything the child said, until it is gone. */
+static int read_ids(int fd, char *text, int most)
+{
+    int len = 0;
+    for (ssize_t n; len < most && (n = read(fd, text + len, (size_t)(most - len))) != 0;)
+        if (n > 0)
+            len += (int)n;
+        else if (errno != EINTR)
+            break;
+    return len / TOKEN_TEXT;
+}
+
+STORE(what_sync_confirmed_survives_sigkill)
+{
+    if (!w->backend->survives)
+        skip();
+    enum { MOST = 20000 * TOKEN_TEXT };
+    static char text[MOST];
+    w->backend->close(w);
+
+    for (int round = 0; round < 3; round++) {
+        int fd;
+        pid_t pid = start_child(w->folder, &fd);
+        int count = read_ids(fd, text, 50 * (round + 1) * TOKEN_TEXT);
+        kill(pid, SIGKILL); /* in the middle of whatever it does */
+        count += read_ids(fd, text + count * TOKEN_TEXT, MOST - count * TOKEN_TEXT);
+        close(fd);
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_true(count >= 50);
+
+        w->backend->open(w);
+        for (int i = 0; i < count; i++) {
+            char id[TOKEN_TEXT];
+            snprintf(id, sizeof id, "%.36s", text + i * TOKEN_TEXT);
+            assert_int_equal(state_of(w->s, id), STATE_QUEUED);
+        }
+        w->backend->close(w);
+    }
+    w->backend->open(w);
+}
+
+static const struct CMUnitTest tests[] = {
+    T(an_admitted_job_is_queued_and_comes_back_whole),
+    T(a_job_can_be_loaded_before_it_is_durable),
+    T(bytes_survive_nul_and_invalid_utf8_included),
+    T(an_unknown_id_is_not_there),
+    T(the_same_id_twice_is_a_conflict),
+    T(a_key_admits_one_job),
+    T(a_key_is_free_again_when_its_record_is_removed),
+    T(rivals_for_a_key_all_get_the_same_id),
+    T(a_started_job_is_running),
+    T(a_result_is_kept),
+    T(a_job_may_finish_without_having_started),
+    T(the_first_result_stands),
+    T(finishing_an_unknown_id_wins_nothing),
+    T(of_two_finishers_at_once_one_wins),
+    T(a_queued_job_is_cancelled_at_once),
+    T(a_running_job_is_marked_for_its_worker),
+    T(a_finished_job_stays_finished),
+    T(cancelling_an_unknown_id_is_an_error),
+    T(only_final_records_can_be_removed),
+    T(unfinished_are_listed_oldest_first),
+    T(sweep_removes_what_has_lived_its_time),
+    T(sweep_stops_after_a_batch),
+    T(a_restart_keeps_everything),
+    T(what_sync_confirmed_survives_sigkill),
+};
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--admit") == 0)
+        return admit_for_ever(argv[2]);
+    return RUN_ON_EVERY_BACKEND(tests, backends, setup, teardown);
+}
