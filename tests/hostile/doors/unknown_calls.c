@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attack: call numbers that this sandbox has never heard of, and known ones with odd bits set,
- * which a filter may read differently from the kernel expect: end=exit exit_code=0 out="held\n"
+ *         which a filter may read differently from the kernel
+ * expect: end=exit exit_code=0 out="held\n"
  */
 #include "hostile.h"
 

@@ -2,7 +2,6 @@
 /*
  * attack: use descriptors the sandbox forgot to close
  * expect: end=exit exit_code=0 out="held\n"
- * alone: fails
  */
 #include "hostile.h"
 
