@@ -26,7 +26,8 @@ class Lanes:
         self.count = count
         self.driver = subprocess.Popen(
             [str(boxrun()), "--jobs", "--lanes", str(count), *extra_arguments()],
-            env={**os.environ, name: value}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            env={**os.environ, name: value}, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, restore_signals=False)  # a server ignores SIGPIPE, too
         self.next_id = 0
         self.rebuilds = [0] * count
 

@@ -7,8 +7,10 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <linux/fs.h>
 #include <mqueue.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/shm.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
@@ -25,6 +27,7 @@ static void folder(const char *path, const char *allowed)
     struct statvfs fs;
     struct stat s;
     char names[256];
+    int flags = 0;
     DIR *d = opendir(path);
 
     if (!d)
@@ -32,12 +35,14 @@ static void folder(const char *path, const char *allowed)
     for (struct dirent *e; d && (e = readdir(d));)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, allowed))
             printf("SEES: %s/%s\n", path, e->d_name);
-    if (d)
+    if (d) {
+        ioctl(dirfd(d), FS_IOC_GETFLAGS, &flags);
         closedir(d);
+    }
     stat(path, &s);
     statvfs(path, &fs);
-    printf("%s mode=%o mine=%d links=%lu blocks=%lu/%lu files=%lu/%lu\n", path, s.st_mode,
-           s.st_uid == getuid() && s.st_gid == getgid(), s.st_nlink, fs.f_bfree, fs.f_blocks,
+    printf("%s mode=%o mine=%d flags=%x links=%lu blocks=%lu/%lu files=%lu/%lu\n", path, s.st_mode,
+           s.st_uid == getuid() && s.st_gid == getgid(), flags, s.st_nlink, fs.f_bfree, fs.f_blocks,
            fs.f_ffree, fs.f_files);
     if (s.st_mtime < 1000000000 || s.st_atime < 1000000000)
         printf("SEES: times of %s\n", path);

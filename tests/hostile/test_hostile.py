@@ -16,7 +16,7 @@ import pytest
 
 import cases
 import expect
-from lanes import job
+from lanes import job, limits
 
 TWO_LANES = cases.cases("crossbox")
 ONE_LANE = [c for c in cases.cases(*cases.areas()) if not c.roles]
@@ -101,6 +101,16 @@ def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, 
     report = lanes.run({"argv": show, "files": files}, may_fail=True)
     if "error" not in report:
         assert report["out"] == b"/dev/shm:\n\n/tmp:\n"
+    lanes.wipe(0)
+    check_clean(lanes, 0, fresh)
+
+
+def test_a_kept_box_is_wiped_even_when_its_size_changes(lanes, fresh):
+    leave = ["/bin/sh", "-c", "echo leak >file; echo leak >/tmp/file; echo left"]
+    look = ["/bin/sh", "-c", "cat /box/file /tmp/file"]
+    smaller = {**limits(cases.LIMITS), "disk_bytes": 8 << 20}
+    assert lanes.run({"argv": leave, "keep": True})["out"] == b"left\n"
+    assert lanes.run({"argv": look, "keep": True, "limits": smaller})["out"] == b"leak\nleak\n"
     lanes.wipe(0)
     check_clean(lanes, 0, fresh)
 

@@ -29,12 +29,16 @@ static void check(const char *folder, const char *const *names)
 
 int main(void)
 {
-    static const char *const top[] = { ".",   "..",    "bin",   "box",    "dev",  "etc",
-                                       "lib", "lib32", "lib64", "libx32", "proc", "sbin",
-                                       "tmp", "usr",   "w",     "opt",    NULL };
+    static const char *const top[] = { ".",       "..",    "bin",   "box",    "dev",  "etc", "home",
+                                       "lib",     "lib32", "lib64", "libx32", "proc", "run", "sbin",
+                                       "scratch", "tmp",   "usr",   "var",    NULL };
     static const char *const none[] = { ".", "..", NULL };
 
     check("/", top);
+    check("/home", none);
+    check("/run", none);
+    check("/scratch", none);
+    check("/var/empty", none);
     check("/box", none);
     check("/tmp", none);
     check("/dev/shm", none);
