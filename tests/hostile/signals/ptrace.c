@@ -12,6 +12,7 @@
 int main(void)
 {
     pid_t child = fork();
+    int status;
 
     if (!child)
         for (;;)
@@ -19,7 +20,13 @@ int main(void)
     FILTERED(ptrace(PTRACE_ATTACH, 1, 0, 0));
     FILTERED(ptrace(PTRACE_SEIZE, child, 0, 0));
     FILTERED(ptrace(PTRACE_ATTACH, child, 0, 0));
-    FILTERED(ptrace(PTRACE_TRACEME, 0, 0, 0));
     kill(child, SIGKILL);
+    if (!fork()) {
+        FILTERED(ptrace(PTRACE_TRACEME, 0, 0, 0));
+        _exit(breaches);
+    }
+    while (wait(&status) > 0)
+        if (WIFEXITED(status) && WEXITSTATUS(status))
+            breaches++;
     return verdict();
 }
