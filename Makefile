@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test lint format bench install deps clean help
+.PHONY: all run test lint format bench install docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -36,6 +36,10 @@ bench: ## measure as ratios against bare spawns, in one run (LONG=1: longer, ste
 install: ## install below DESTDIR/PREFIX (PREFIX=/usr/local)
 	@tools/build.sh $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+docs: ## bring the generated parts of the documentation up to date
+	@tools/build.sh $(BUILD)
+	@$(PYTHON) tools/docs.py --build $(BUILD)
 
 deps: ## install the Debian packages of FOR="build run test lint bench languages"
 	@tools/deps.sh $(or $(FOR),build)

@@ -33,7 +33,7 @@ class Bench:
         self.tools = build / "bench"
         self.program = build / "evalx"
         self.rounds = 7 if long else 3
-        self.seconds = 4 if long else 2
+        self.seconds = 4 if long else 1
         self.latency_runs = 1000 if long else 300
         self.cores = len(os.sched_getaffinity(0))
         self.rows = []

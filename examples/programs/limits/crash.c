@@ -3,7 +3,7 @@
 
 int main(void)
 {
-    int *volatile nowhere = NULL;
+    volatile int *volatile nowhere = NULL;
     puts("before the crash");
     fflush(stdout);
     *nowhere = 1;
