@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "base/text.h"
 
 enum { MAX_DEPTH = 64 };
@@ -28,7 +29,7 @@ static struct json_object *unwrap(const struct json *node)
     return (struct json_object *)(uintptr_t)node;
 }
 
-/* json-c accepts NaN and Infinity even when strict, and turns 1e999 into infinity. */
+/* json-c turns 1e999 into infinity. */
 static bool only_finite(struct json_object *o)
 {
     switch (json_object_get_type(o)) {
@@ -65,6 +66,12 @@ struct json *json_parse(struct str text, struct err *e)
     }
     if (text.len == 0) {
         err_set(e, ERR_INVALID, "malformed JSON: empty");
+        return NULL;
+    }
+    size_t at;
+    const char *trouble = json_scan(text, &at);
+    if (trouble) {
+        err_set(e, ERR_INVALID, "malformed JSON at byte %zu: %s", at, trouble);
         return NULL;
     }
 
@@ -108,8 +115,8 @@ enum json_kind json_kind(const struct json *node)
     switch (json_object_get_type(unwrap(node))) {
     case json_type_boolean:
         return JSON_BOOL;
-    case json_type_int:
-        return JSON_INT;
+    case json_type_int: /* json-c keeps what lies above int64_t as uint64_t */
+        return json_object_get_uint64(unwrap(node)) <= INT64_MAX ? JSON_INT : JSON_DOUBLE;
     case json_type_double:
         return JSON_DOUBLE;
     case json_type_string:

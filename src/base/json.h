@@ -3,7 +3,7 @@
  * json.h - reading and writing JSON (RFC 8259).
  *
  * Reading: a document is parsed whole and strictly (UTF-8 checked, nothing behind the value, at
- * most 64 levels deep, numbers must be finite); nodes are borrowed from it. A JSON null is a node
+ * most 64 levels deep, numbers finite, integers of at most 64 bits); nodes are borrowed from it. A JSON null is a node
  * of type JSON_NULL, an absent key is NULL. When a key stands twice the last one counts.
  * Writing: straight into a buf; commas are put where they belong.
  *
