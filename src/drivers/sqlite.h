@@ -41,7 +41,13 @@ typedef void (*db_done_fn)(void *arg, bool ok, const struct err *e);
  */
 void db_write(struct db *db, db_write_fn fn, db_done_fn done, void *arg);
 
-/* The same, and wait for it. */
+/*
+ * The same for a write that nobody waits for yet: it shares the commit of the next db_write(),
+ * db_write_wait() or db_sync(), or gets one of its own after 2 ms.
+ */
+void db_write_later(struct db *db, db_write_fn fn, db_done_fn done, void *arg);
+
+/* As db_write(), and wait for it. */
 MUST_USE bool db_write_wait(struct db *db, db_write_fn fn, void *arg, struct err *e);
 
 /* Wait until every write queued before is durable; fails when one of this thread's has failed since

@@ -33,6 +33,7 @@ struct writer {
     pthread_cond_t work;
     struct write *first, **end; /* in the order they came */
     int64_t pending;            /* queued or being carried out */
+    int64_t due_us;             /* when the first of them must begin; INT64_MAX: none waits */
     bool idle, stop;
     struct failure *failures; /* not yet told by db_sync(); one per thread */
 };

@@ -11,8 +11,8 @@
 
 enum {
     COPY_PAGES = 1000,       /* copy when this much is new: 4 MiB */
-    LOG_LONG_PAGES = 16000,  /* 64 MiB */
-    NEARLY_ALL_PAGES = 2000, /* what the writer may copy itself */
+    LOG_LONG_PAGES = 4000,   /* 16 MiB */
+    NEARLY_ALL_PAGES = 1500, /* what the writer may copy itself */
 };
 
 static int after_commit(void *arg, UNUSED sqlite3 *handle, UNUSED const char *name, int pages)

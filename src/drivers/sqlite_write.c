@@ -3,7 +3,8 @@
  * Group commit. Writes queue up in one list; the writer thread takes the whole list, carries it out
  * in one transaction and commits once. It never waits for company: an idle writer starts on the
  * first write at once, and while its commit is on the way to the disk the next writes gather by
- * themselves. So one client alone pays one fsync, and a thousand share it.
+ * themselves. Only writes that nobody waits for yet (db_write_later) stay back for those that
+ * somebody does. So one client alone pays one fsync, and a thousand share it.
  *
  * Each write stands in a savepoint of its own: one that fails is rolled back alone. What cannot be
  * rolled back alone (a full disk makes SQLite give up the whole transaction) fails all of them.
@@ -16,8 +17,10 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+
 /* A burst is cut into transactions of this many, so that the first do not wait for the last. */
-enum { BATCH_MAX = 2000, FAILURES_MAX = 4096 };
+enum { BATCH_MAX = 2000, LATER_US = 2000, FAILURES_MAX = 4096 };
 
 struct write {
     struct write *next;
@@ -156,16 +159,25 @@ static int64_t tell(struct writer *writer, struct write *batch)
 
 /* ---- the thread ---- */
 
+static void wait_due(struct writer *writer)
+{
+    writer->idle = true;
+    if (writer->due_us == INT64_MAX) {
+        pthread_cond_wait(&writer->work, &writer->lock);
+    } else {
+        struct timespec at = us_to_timespec(writer->due_us);
+        pthread_cond_timedwait(&writer->work, &writer->lock, &at);
+    }
+    writer->idle = false;
+}
+
 /* The next batch; NULL: stopped, and nothing is left. */
 static struct write *next_batch(struct writer *writer, int64_t told)
 {
     pthread_mutex_lock(&writer->lock);
     writer->pending -= told;
-    while (!writer->first && !writer->stop) {
-        writer->idle = true;
-        pthread_cond_wait(&writer->work, &writer->lock);
-        writer->idle = false;
-    }
+    while (!writer->stop && writer->due_us > mono_us())
+        wait_due(writer);
 
     struct write *batch = writer->first, **at = &batch;
     for (int i = 0; i < BATCH_MAX && *at; i++)
@@ -173,6 +185,7 @@ static struct write *next_batch(struct writer *writer, int64_t told)
     writer->first = *at;
     if (!*at)
         writer->end = &writer->first;
+    writer->due_us = *at ? 0 : INT64_MAX;
     *at = NULL;
     pthread_mutex_unlock(&writer->lock);
     return batch;
@@ -193,8 +206,13 @@ static void *writer_main(void *arg)
 bool writer_start(struct db *db, struct err *e)
 {
     struct writer *writer = &db->writer;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->work, &attr);
+    pthread_condattr_destroy(&attr);
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_cond_init(&writer->work, NULL);
+    writer->due_us = INT64_MAX;
     writer->end = &writer->first;
     int sys = pthread_create(&writer->thread, NULL, writer_main, db);
     return sys == 0 || err_sysno(e, sys, "start the writer");
@@ -219,25 +237,34 @@ void writer_stop(struct db *db)
 
 /* ---- from other threads ---- */
 
-static void enqueue(struct db *db, db_write_fn fn, db_done_fn done, void *arg, uint64_t thread)
+static void enqueue(struct db *db, const struct write *write, int64_t due_us)
 {
     struct writer *writer = &db->writer;
     struct write *w = malloc(sizeof *w);
     CHECK(w);
-    *w = (struct write){ .fn = fn, .done = done, .arg = arg, .thread = thread };
+    *w = *write;
 
     pthread_mutex_lock(&writer->lock);
     *writer->end = w;
     writer->end = &w->next;
     writer->pending++;
-    if (writer->idle)
-        pthread_cond_signal(&writer->work);
+    if (due_us < writer->due_us) {
+        writer->due_us = due_us;
+        if (writer->idle)
+            pthread_cond_signal(&writer->work);
+    }
     pthread_mutex_unlock(&writer->lock);
 }
 
 void db_write(struct db *db, db_write_fn fn, db_done_fn done, void *arg)
 {
-    enqueue(db, fn, done, arg, this_thread());
+    enqueue(db, &(struct write){ .fn = fn, .done = done, .arg = arg, .thread = this_thread() }, 0);
+}
+
+void db_write_later(struct db *db, db_write_fn fn, db_done_fn done, void *arg)
+{
+    enqueue(db, &(struct write){ .fn = fn, .done = done, .arg = arg, .thread = this_thread() },
+            mono_us() + LATER_US);
 }
 
 struct waiter {
@@ -265,7 +292,7 @@ static void waiter_done(void *arg, bool ok, const struct err *e)
 static bool wait_for(struct db *db, db_write_fn fn, struct waiter *waiter)
 {
     sem_init(&waiter->told, 0, 0);
-    enqueue(db, fn, waiter_done, waiter, 0);
+    enqueue(db, &(struct write){ .fn = fn, .done = waiter_done, .arg = waiter }, 0);
     while (sem_wait(&waiter->told) != 0)
         CHECK(errno == EINTR);
     sem_destroy(&waiter->told);

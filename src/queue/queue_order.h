@@ -31,6 +31,7 @@ struct entry {
     uint32_t at;       /* index in its heap */
     int attempts;
     unsigned char priority, place;
+    bool restored; /* an earlier process left it */
     char id[TOKEN_TEXT];
 };
 

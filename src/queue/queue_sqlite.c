@@ -97,7 +97,11 @@ static void write_change(struct db *db, db_write_fn fn, const struct entry *x, i
                          .attempts = x->attempts,
                          .priority = x->priority };
     memcpy(change->id, x->id, sizeof change->id);
-    db_write(db, fn, change_done, change);
+    /* What may have ended the process before must be counted before it can do so again. */
+    if (x->restored || x->attempts > 1)
+        db_write(db, fn, change_done, change);
+    else
+        db_write_later(db, fn, change_done, change);
 }
 
 static void pushed(void *db, const struct entry *x, int64_t delay_us)
@@ -133,6 +137,7 @@ static void load_row(struct line *l, struct db *db, struct db_stmt *s, int64_t n
     l->order.last_seq--; /* it keeps its place in line, and with it the key of its row */
     struct entry *x = order_add(&l->order, id, priority, db_int(s, 3), now_us, now_us + delay_us);
     x->attempts = (int)db_int(s, 5);
+    x->restored = true;
 }
 
 static bool load(struct line *l, struct db *db, struct db_conn *c, struct err *e)

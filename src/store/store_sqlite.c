@@ -187,7 +187,7 @@ static enum got sqlite_admit(struct store *s, const struct job *job, const char 
         return GOT_FAILED;
     }
     memcpy(ret_id, job->id, TOKEN_TEXT);
-    db_write(store->db, write_admission, admission_done, TAKE(a));
+    db_write_later(store->db, write_admission, admission_done, TAKE(a));
     return GOT_ONE;
 }
 
@@ -232,7 +232,7 @@ static void sqlite_start(struct store *s, const char *id, int attempt, int64_t s
     text_of(str_of(id), start->id, sizeof start->id);
     start->attempt = attempt;
     start->started_us = started_us;
-    db_write(((struct store_sqlite *)s)->db, write_start, start_done, start);
+    db_write_later(((struct store_sqlite *)s)->db, write_start, start_done, start);
 }
 
 /* ---- ends ---- */
