@@ -131,6 +131,22 @@ static void ipc(void)
         printf("SEES: a keyring\n");
 }
 
+/* What lies behind stdin, stdout and stderr belongs to the sandbox: it must be as new. */
+static void descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        uint64_t hint = 0;
+
+        fcntl(fd, F_GET_RW_HINT, &hint);
+        printf("fd %d flags=%x owner=%d signal=%d size=%d hint=%d position=%ld\n", fd,
+               fcntl(fd, F_GETFL), fcntl(fd, F_GETOWN), fcntl(fd, F_GETSIG),
+               fcntl(fd, F_GETPIPE_SZ), (int)hint, (long)lseek(fd, 0, SEEK_CUR));
+    }
+    for (int fd = 3; fd < 300; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            printf("SEES: descriptor %d\n", fd);
+}
+
 static void process_state(void)
 {
     struct itimerval timer = { 0 };
@@ -161,9 +177,6 @@ static void process_state(void)
     if (now_us(CLOCK_PROCESS_CPUTIME_ID) > 50000)
         printf("SEES: %lld us of CPU time at the start\n",
                (long long)now_us(CLOCK_PROCESS_CPUTIME_ID));
-    for (int fd = 3; fd < 300; fd++)
-        if (fcntl(fd, F_GETFD) >= 0)
-            printf("SEES: descriptor %d\n", fd);
 }
 
 int main(int argc, char **argv)
@@ -194,6 +207,10 @@ int main(int argc, char **argv)
     processes();
     ipc();
     process_state();
+    descriptors();
+    facts("/proc/net/snmp", NULL);
+    facts("/proc/net/netstat", NULL);
+    facts("/proc/net/sockstat", NULL);
     facts("/proc/self/status", status);
     facts("/proc/self/limits", NULL);
     facts("/proc/self/oom_score_adj", NULL);

@@ -13,6 +13,7 @@
 int main(void)
 {
     struct timespec times[2] = { { 1, 0 }, { 2, 0 } };
+    uint64_t hint = 0;
     char value[64];
     struct stat s;
     int fd;
@@ -22,6 +23,10 @@ int main(void)
     fstat(0, &s);
     if (s.st_mtime == 2 || s.st_atime == 1)
         escaped("times set by an earlier run");
+    if (fcntl(0, F_GET_RW_HINT, &hint) == 0 && hint != 0)
+        escaped("a hint set by an earlier run");
+    if (fcntl(0, F_GETFL) & (O_NONBLOCK | O_APPEND))
+        escaped("flags set by an earlier run");
     if (lseek(0, 0, SEEK_CUR) != 0)
         escaped("the read position of an earlier run");
     REFUSED(fsetxattr(0, "user.mark", "here", 4, 0), EPERM, EACCES, EOPNOTSUPP);
@@ -35,5 +40,8 @@ int main(void)
     fcntl(0, F_ADD_SEALS, F_SEAL_SEAL);
     flock(0, LOCK_EX | LOCK_NB);
     lseek(0, 5, SEEK_SET);
+    fcntl(0, F_SETFL, O_NONBLOCK | O_APPEND);
+    hint = 5;
+    fcntl(0, F_SET_RW_HINT, &hint);
     return verdict();
 }
