@@ -74,7 +74,7 @@ static const cyaml_schema_value_t judge0_schema = {
 
 static const cyaml_schema_field_t probe_fields[] = {
     CYAML_FIELD_SEQUENCE("argv", CYAML_FLAG_POINTER | OPTIONAL, struct raw_probe, argv,
-                         &word_schema, 1, LIST_MOST),
+                         &word_schema, 0, LIST_MOST),
     FIELD_TEXT("file", OPTIONAL, struct raw_probe, file),
     FIELD_TEXT("pattern", NEEDED, struct raw_probe, pattern),
     CYAML_FIELD_END,
