@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/problem.h"
+#include "http/route.h"
+
+static void put_int(struct json_writer *w, const char *key, int64_t value)
+{
+    json_put_key(w, key);
+    json_put_int(w, value);
+}
+
+static void put_queue(struct json_writer *w, const struct queue_stats *q)
+{
+    json_put_key(w, "queue");
+    json_put_object(w);
+    json_put_key(w, "waiting");
+    json_put_object(w);
+    for (int p = 0; p < PRIORITY_COUNT; p++)
+        put_int(w, priority_name((enum priority)p), q->waiting[p]);
+    json_put_object_end(w);
+    put_int(w, "leased", q->leased);
+    put_int(w, "lease_expiries", q->lease_expiries);
+    json_put_object_end(w);
+}
+
+static void put_engine(struct json_writer *w, const struct engine_stats *s)
+{
+    json_put_key(w, "lanes");
+    json_put_object(w);
+    put_int(w, "count", s->lanes);
+    put_int(w, "busy", s->lanes_busy);
+    put_int(w, "rebuilds", s->rebuilds);
+    put_int(w, "runs", s->runs);
+    json_put_object_end(w);
+    json_put_key(w, "build_cache");
+    json_put_object(w);
+    put_int(w, "hits", s->cache_hits);
+    put_int(w, "misses", s->cache_misses);
+    put_int(w, "bytes", s->cache_bytes);
+    json_put_object_end(w);
+}
+
+/* Figures since the start of this process. */
+static void show(struct request *r)
+{
+    struct service_stats stats;
+    struct err e;
+    if (!service_stats(r->context->service, &stats, &e)) {
+        problem_err(r, &e);
+        return;
+    }
+    struct json_writer w = reply_json(r, 200);
+    json_put_object(&w);
+    put_int(&w, "accepted", stats.accepted);
+    put_int(&w, "finished", stats.finished);
+    put_int(&w, "running", stats.engine.jobs_running);
+    put_queue(&w, &stats.queue);
+    put_engine(&w, &stats.engine);
+    json_put_object_end(&w);
+}
+
+static const struct route routes[] = {
+    { METHOD_GET, "/v1/stats", show, 0 },
+};
+const struct routes api_stats_routes = { routes, COUNT_OF(routes) };
