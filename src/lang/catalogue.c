@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "lang/lang_file.h"
@@ -17,6 +18,8 @@
 #include "lang/probe.h"
 
 enum { LANGUAGES_MOST = 512 };
+/* Long enough for a virtual machine that starts up on a slow, busy computer. */
+#define PROBE_WAIT_US (30 * US_PER_S)
 
 struct catalogue {
     struct arena arena; /* holds all that follows */
@@ -189,7 +192,7 @@ static const char *const *existing(const char *const *list, const char *prefix, 
 
 static bool settle(struct catalogue *c, struct loading *l, struct err *e)
 {
-    if (!probe_all(l->files, l->sources, l->count, &c->arena, e))
+    if (!probe_all(l->files, l->sources, l->count, PROBE_WAIT_US, &c->arena, e))
         return false;
     c->languages = arena_array(&c->arena, l->count, sizeof *c->languages);
     c->count = l->count;

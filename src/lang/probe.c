@@ -22,7 +22,6 @@
 #include "base/hash.h"
 
 enum { OUTPUT_BYTES = 64 * 1024 };
-#define DEADLINE_US (5 * US_PER_S)
 
 struct probe {
     pid_t pid; /* 0: not started, or reaped */
@@ -112,9 +111,9 @@ static void wait_some(const struct probe *probes, size_t count, int64_t left_us)
     }
 }
 
-static void collect(struct probe *probes, size_t count)
+static void collect(struct probe *probes, size_t count, int64_t wait_us)
 {
-    int64_t deadline = mono_us() + DEADLINE_US;
+    int64_t deadline = mono_us() + wait_us;
     while (reap(probes, count, false)) {
         int64_t left = deadline - mono_us();
         if (left <= 0)
@@ -184,7 +183,7 @@ static void conclude(struct language_file *file, struct str source, const struct
 }
 
 bool probe_all(struct language_file *files, const struct str *sources, size_t count,
-               struct arena *arena, struct err *e)
+               int64_t wait_us, struct arena *arena, struct err *e)
 {
     CLEANUP(free) void *memory = calloc(count + 1, sizeof(struct probe));
     CHECK(memory);
@@ -195,7 +194,7 @@ bool probe_all(struct language_file *files, const struct str *sources, size_t co
     for (size_t i = 0; i < count && started; i++)
         if (files[i].probe.argv)
             started = spawn(&probes[i], files[i].probe.argv, e);
-    collect(probes, count);
+    collect(probes, count, wait_us);
     for (size_t i = 0; i < count; i++) {
         if (started)
             conclude(&files[i], sources[i], &probes[i], arena);

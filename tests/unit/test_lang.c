@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "lang/command.h"
 #include "lang/lang_file.h"
 #include "lang/near.h"
+#include "lang/probe.h"
 #include "languages.h"
 #include "test.h"
+
+#include <errno.h>
+#include <sys/wait.h>
 
 #define MINIMAL LANGUAGE_HEAD("toy") "run: [/bin/cat, '{source}']\nsource_file: toy.txt\n"
 
@@ -299,17 +304,21 @@ TEST(a_missing_toolchain_leaves_the_language_out_and_no_more)
 
 TEST(a_tool_that_hangs_does_not_hold_up_the_start_for_ever)
 {
-    static const struct language_text texts[] = {
-        { "a.yaml", "id: a\nname: A\npackage: a\nrun: [/bin/cat]\n"
-                    "version: {argv: [/bin/sleep, '1000'], pattern: '(.)'}\n"
-                    "test: {source: x, expected: x}\n" },
-        { "b.yaml", LANGUAGE_HEAD("b") "run: [/bin/cat]\n" },
+    static const char *const hangs[] = { "/bin/sleep", "1000", NULL };
+    static const char *const answers[] = { "/bin/echo", "1", NULL };
+    static const char *const run[] = { "/bin/cat", NULL };
+    struct language_file files[2] = {
+        { .probe = { .argv = hangs, .pattern = "(.)" }, .language.run.argv = run },
+        { .probe = { .argv = answers, .pattern = "(.)" }, .language.run.argv = run },
     };
+    static const struct str sources[2] = { { "a", 1 }, { "b", 1 } };
+    CLEANUP(arena_done) struct arena arena = { 0 };
     struct err e = { 0 };
-    CLEANUP(catalogue_free) struct catalogue *c = catalogue_of(texts, COUNT_OF(texts), &e);
-    MUST(c);
-    assert_false(catalogue_at(c, 0)->offered);
-    assert_true(catalogue_at(c, 1)->offered);
+    MUST(probe_all(files, sources, 2, 300 * US_PER_MS, &arena, &e));
+    assert_false(files[0].language.offered);
+    assert_true(files[1].language.offered);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left behind */
+    assert_int_equal(errno, ECHILD);
 }
 
 TEST(the_toolchain_hash_follows_the_file_and_the_tool)
