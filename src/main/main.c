@@ -19,6 +19,8 @@ static const struct command_entry commands[] = {
       command_languages, NULL },
     { "doctor", "doctor", "probe every layer of the sandbox and say how to mend it",
       command_doctor, NULL },
+    { "bench", "bench [RUNS]", "show what a box costs here, and how steady its figures are",
+      command_bench, NULL },
     { "config", "config [--markdown | --env]", "show the settings and where each came from",
       command_config, NULL },
 };
