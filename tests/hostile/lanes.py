@@ -25,7 +25,8 @@ class Lanes:
         name, _, value = secret.partition("=")
         self.count = count
         self.driver = subprocess.Popen(
-            [str(boxrun()), "--jobs", "--lanes", str(count), *extra_arguments()],
+            [str(boxrun()), "--keeper", str(cases.BUILD / "src" / "sandbox" / "evalx-box"), "--jobs",
+             "--lanes", str(count), *extra_arguments()],
             env={**os.environ, name: value}, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, restore_signals=False)  # a server ignores SIGPIPE, too
         self.next_id = 0
@@ -115,7 +116,7 @@ def collect(case):
             for pattern in case.said.get("collect", "").split()]
 
 
-def job(case, lane=0, args=None, files=(), fill=str, stdin_shared=None, exe_shared=False):
+def job(case, lane=0, args=None, files=(), fill=str, stdin_shared=None):
     """A plan for one case. What a comment does not say is as in an ordinary run."""
     files = list(files)
     said = case.said
@@ -128,7 +129,6 @@ def job(case, lane=0, args=None, files=(), fill=str, stdin_shared=None, exe_shar
         args = [fill(a) for a in said.get("args", "").split()] if args is None else args
         made["argv"] = ["/box/program", *args]
         made["exe"] = str(case.program)
-        made["exe_shared"] = exe_shared
     if "stdin" in said:
         made["stdin"] = said["stdin"]
         if stdin_shared:

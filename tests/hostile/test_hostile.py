@@ -85,7 +85,7 @@ def test_an_input_that_runs_share_carries_nothing_between_them(lanes, name):
 def test_a_program_that_runs_share_carries_nothing_between_them(lanes):
     case = next(c for c in ONE_LANE if c.name == "fds/own_executable")
     for lane in (0, 1, 0):
-        report = lanes.run(job(case, lane=lane, exe_shared=True))
+        report = lanes.run(job(case, lane=lane))
         wrong = expect.mismatches(case.expect, report)
         assert not wrong, "; ".join(wrong)
 
