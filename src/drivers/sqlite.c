@@ -40,14 +40,16 @@ static enum err_kind kind_of(int code)
 
 bool db_err(struct db_conn *c, int code, const char *what, struct err *e)
 {
+    bool same = (sqlite3_errcode(c->handle) & 0xff) == (code & 0xff);
+    const char *words = same ? sqlite3_errmsg(c->handle) : sqlite3_errstr(code);
     int sys = 0;
-    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN ||
-        (code & 0xff) == SQLITE_FULL)
+    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN)
         sys = sqlite3_system_errno(c->handle);
-    const char *words = sqlite3_errcode(c->handle) == (code & 0xff) ? sqlite3_errmsg(c->handle)
-                                                                    : sqlite3_errstr(code);
+
     if (sys)
         err_sysno(e, sys, "%s: %s", what, words);
+    else if (code & ~0xff) /* the long code says which call failed, sqlite.org/rescode.html */
+        err_set(e, ERR_SYSTEM, "%s: %s (%d)", what, words, code);
     else
         err_set(e, ERR_SYSTEM, "%s: %s", what, words);
     e->kind = kind_of(code);
