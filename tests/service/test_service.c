@@ -2,15 +2,19 @@
 /* The way of a submission, with an engine that does what the test says. */
 #include "../unit/test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "drivers/sqlite.h"
 #include "fake_engine.h"
 #include "service/service.h"
 
 struct house {
+    char folder[32]; /* of the database */
+    struct db *db;
     struct engine *engine;
     struct queue *queue;
     struct store *store;
@@ -36,10 +40,15 @@ static struct service_config config(void)
     };
 }
 
+/* As at the start of a process: the queue is read from the file again. */
 static void start_service(struct house *h)
 {
     struct err e;
     struct service_config c = config();
+    struct queue_config queue_config = { .lease_us = 60 * US_PER_S };
+    queue_close(h->queue);
+    h->queue = queue_sqlite_open(h->db, &queue_config, &e);
+    MUST(h->queue);
     h->service = service_start(&c, h->catalogue, h->engine, h->queue, h->store, h->bus, &e);
     MUST(h->service);
 }
@@ -47,16 +56,21 @@ static void start_service(struct house *h)
 static struct house house_with(const enum fake_answer *answers, size_t count)
 {
     struct err e = { 0 };
-    struct queue_config queue_config = { .lease_us = 60 * US_PER_S };
     struct store_config store_config = { 0 };
     struct house h = {
+        .folder = "/tmp/evalx-service-XXXXXX",
         .engine = fake_engine_new(),
-        .queue = queue_memory_open(&queue_config),
-        .store = store_memory_open(&store_config),
         .bus = bus_local_open(),
         .catalogue = catalogue_load(LANGUAGES_DIR, &e),
     };
     MUST(h.catalogue);
+    assert_non_null(mkdtemp(h.folder));
+    char path[64];
+    snprintf(path, sizeof path, "%s/evalx.db", h.folder);
+    h.db = db_open(path, &e);
+    MUST(h.db);
+    h.store = store_sqlite_open(h.db, &store_config, &e);
+    MUST(h.store);
     fake_engine_script(h.engine, answers, count);
     start_service(&h);
     return h;
@@ -77,6 +91,13 @@ static void house_done(struct house *h)
     bus_close(h->bus);
     queue_close(h->queue);
     store_close(h->store);
+    db_close(h->db);
+    CLEANUP(fd_close) int dir = open(h->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static const char *const files[] = { "evalx.db", "evalx.db-wal", "evalx.db-shm",
+                                         "evalx.db.lock" };
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        unlinkat(dir, files[i], 0);
+    rmdir(h->folder);
     catalogue_free(h->catalogue);
     fake_engine_free(h->engine);
 }
@@ -184,16 +205,16 @@ TEST(a_running_job_can_be_cancelled)
     char id[TOKEN_TEXT];
     accept_hello(&h, id);
     assert_true(fake_engine_wait_submitted(h.engine, 1));
-    enum job_state state;
+    enum job_state now;
     struct err e;
-    MUST(service_cancel(h.service, id, &state, &e));
+    MUST(service_cancel(h.service, id, &now, &e));
     struct record r = { 0 };
     wait_final(&h, id, &r);
     assert_int_equal(r.state, STATE_CANCELLED);
     record_done(&r);
     /* Again: nothing more happens, no error. */
-    MUST(service_cancel(h.service, id, &state, &e));
-    assert_int_equal(state, STATE_CANCELLED);
+    MUST(service_cancel(h.service, id, &now, &e));
+    assert_int_equal(now, STATE_CANCELLED);
     house_done(&h);
 }
 
