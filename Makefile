@@ -20,9 +20,9 @@ test: ## install what is missing, build, run every test (SUITES="unit http" for 
 	@tools/deps.sh test
 	@$(PYTHON) tools/test.py $(SUITES)
 
-lint: ## formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
+lint: ## warnings, formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
 	@tools/deps.sh lint
-	@tools/lint.sh $(BUILD)
+	@tools/lint.sh
 
 format: ## rewrite the C files as .clang-format says
 	@tools/deps.sh lint
@@ -45,7 +45,7 @@ deps: ## install the Debian packages of FOR="build run test lint bench languages
 	@tools/deps.sh $(or $(FOR),build)
 
 clean: ## remove the build folders
-	@rm -rf $(BUILD) build-asan build-fuzz
+	@rm -rf $(BUILD) build-asan build-fuzz build-lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18

@@ -8,11 +8,11 @@
 
 /* These always return false: "return err_set(...)" is a failure, its outputs are not used. */
 #ifndef EVALX_LINT_ERR_ITSELF
-#define err_set(...) (err_set(__VA_ARGS__), false)
+#define err_set(...)     (err_set(__VA_ARGS__), false)
 #define err_invalid(...) (err_invalid(__VA_ARGS__), false)
-#define err_sys(...) (err_sys(__VA_ARGS__), false)
-#define err_sysno(...) (err_sysno(__VA_ARGS__), false)
-#define err_add(...) (err_add(__VA_ARGS__), false)
+#define err_sys(...)     (err_sys(__VA_ARGS__), false)
+#define err_sysno(...)   (err_sysno(__VA_ARGS__), false)
+#define err_add(...)     (err_add(__VA_ARGS__), false)
 #endif
 
 #ifdef __cppcheck__
