@@ -115,6 +115,31 @@ def test_a_kept_box_is_wiped_even_when_its_size_changes(lanes, fresh):
     check_clean(lanes, 0, fresh)
 
 
+TINY = {
+    "memory of one page": {"memory_bytes": 4096},
+    "memory of 64 KiB": {"memory_bytes": 65536},
+    "memory of 1 MiB": {"memory_bytes": 1 << 20},
+    "no stack": {"stack_bytes": 0},
+    "a stack of one page": {"stack_bytes": 4096},
+    "one process": {"processes": 1},
+    "one descriptor": {"open_files": 1},
+    "no file bytes": {"file_bytes": 0},
+    "no output": {"output_bytes": 0},
+    "one ms of CPU": {"cpu_us": 1000},
+    "one ms of wall time": {"wall_us": 1000},
+    "one page of disk": {"disk_bytes": 4096},
+}
+
+
+@pytest.mark.parametrize("python", [False, True], ids=["small program", "large program"])
+@pytest.mark.parametrize("tiny", TINY.values(), ids=TINY)
+def test_limits_that_hardly_let_anything_start_are_no_trouble_of_ours(lanes, fresh, tiny, python):
+    """Whatever comes of it is a report, never an error of the sandbox, and the lane goes on."""
+    plan = job(cases.Probe()) if not python else {"argv": ["/usr/bin/python3", "-c", "print(1)"]}
+    lanes.run({**plan, "limits": {**limits(cases.LIMITS), **tiny}})
+    check_clean(lanes, 0, fresh)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user: needs root")
 @pytest.mark.parametrize("case", ALONE, ids=names)
 def test_the_same_program_finds_a_way_outside_the_box(built, bait, case):

@@ -9,10 +9,11 @@
 
 #include "hostile.h"
 
-static const char *const files[] = {
-    "/usr/bin/env", "/usr/bin", "/usr/lib", "/bin/sh",       "/etc/passwd",   "/usr", "/",
-    "/dev/null",    "/dev",     "/etc",     "/usr/bin/true", "/proc/version", "/proc"
-};
+static const char *const files[] = { "/proc/self/fd/0", "/proc/self/exe", "/usr/bin/env",
+                                     "/usr/bin",        "/usr/lib",       "/bin/sh",
+                                     "/etc/passwd",     "/usr",           "/",
+                                     "/dev/null",       "/dev",           "/etc",
+                                     "/usr/bin/true",   "/proc/version",  "/proc" };
 
 static void act(void)
 {

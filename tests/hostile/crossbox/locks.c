@@ -8,10 +8,20 @@
 
 #include "hostile.h"
 
-static const char *const files[] = {
-    "/usr/bin/env", "/usr/bin",  "/usr/lib", "/bin/sh",       "/etc/passwd",      "/usr", "/",
-    "/dev/null",    "/dev/zero", "/etc",     "/proc/version", "/proc/self/ns/net"
-};
+static const char *const files[] = { "/proc/self/fd/0",
+                                     "/proc/self/exe",
+                                     "/usr/bin/env",
+                                     "/usr/bin",
+                                     "/usr/lib",
+                                     "/bin/sh",
+                                     "/etc/passwd",
+                                     "/usr",
+                                     "/",
+                                     "/dev/null",
+                                     "/dev/zero",
+                                     "/etc",
+                                     "/proc/version",
+                                     "/proc/self/ns/net" };
 
 static void hold(const char *path)
 {
