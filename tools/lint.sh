@@ -60,7 +60,7 @@ check_cppcheck() {
     files 'src/*.c' | xargs -r cppcheck --quiet -j "$jobs" --std=c11 --enable=warning,performance,portability \
         --error-exitcode=1 --inline-suppr --suppressions-list=tools/cppcheck.txt \
         --template='{file}:{line}: {severity}: {message} [{id}]' \
-        --include=tools/lint.h -D_GNU_SOURCE -D__linux__ -D__x86_64__ -DEVALX_VERSION='"0"' -I src
+        --include=tools/lint.h -D__cppcheck__ -D_GNU_SOURCE -D__linux__ -D__x86_64__ -DEVALX_VERSION='"0"' -I src
 }
 
 check_shell() {
@@ -69,7 +69,7 @@ check_shell() {
 
 check_spdx() {
     local missing
-    missing=$(files 'src/*.[ch]' 'tests/*.[ch]' 'tests/*.py' 'bench/*' 'tools/*.py' '*.sh' Makefile |
+    missing=$(files 'src/*.[ch]' 'tests/*.[ch]' 'tests/*.py' 'bench/*' 'tools/*.py' 'tools/*.sh' 'examples/*.sh' Makefile |
         xargs -r grep -L 'SPDX-License-Identifier: Apache-2.0' | grep -v -E '\.build$|/corpus/')
     [ -z "$missing" ] && return 0
     echo "no SPDX line in:"
