@@ -36,8 +36,10 @@ struct keeper_config {
     const char *program;     /* path of evalx-box; NULL: beside the running executable */
     enum cgroup_want cgroup; /* EVALX_CGROUP */
     int64_t disk_bytes;      /* writable space of each box; 0: 256 MiB */
-    const char *const *etc;    /* NULL-ended names below /etc shown in the box, beside the built-in ones */
-    const char *const *mounts; /* NULL-ended absolute paths shown read-only beside /usr, /bin, /lib* */
+    const char *const
+        *etc; /* NULL-ended names below /etc shown in the box, beside the built-in ones */
+    const char *const
+        *mounts; /* NULL-ended absolute paths shown read-only beside /usr, /bin, /lib* */
 };
 
 /* One layer of the sandbox, as doctor, health and errors show it. */

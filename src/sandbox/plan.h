@@ -34,15 +34,16 @@ struct plan_file {
 
 /* What to bring out of /box when the program has ended and everything in the box is dead. */
 struct plan_collect {
-    const char *pattern;   /* glob over paths relative to /box, '*' does not cross '/'; "**" does */
-    int64_t file_bytes;    /* one file at most */
-    int64_t total_bytes;   /* all together at most */
-    int files;             /* this many at most */
+    const char *pattern; /* glob over paths relative to /box, '*' does not cross '/'; "**" does */
+    int64_t file_bytes;  /* one file at most */
+    int64_t total_bytes; /* all together at most */
+    int files;           /* this many at most */
 };
 
 struct plan {
-    const char *const *argv; /* NULL-ended; argv[0] is looked up as an absolute path or /box-relative */
-    const char *const *env;  /* NULL-ended, the whole environment */
+    const char *const
+        *argv; /* NULL-ended; argv[0] is looked up as an absolute path or /box-relative */
+    const char *const *env; /* NULL-ended, the whole environment */
 
     const struct plan_file *files;
     size_t file_count;

@@ -44,8 +44,8 @@ struct report {
     int64_t memory_bytes; /* peak of everything in the box, without what was there before */
     bool from_rusage;     /* no cgroup: cpu_us and memory_bytes are the weaker rusage figures */
 
-    struct buf out, err;    /* at most output_bytes each */
-    bool out_cut, err_cut;  /* there was more */
+    struct buf out, err;   /* at most output_bytes each */
+    bool out_cut, err_cut; /* there was more */
 
     struct report_file *files;
     size_t file_count;

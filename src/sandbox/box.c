@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's side: one mutex for the conversation with the keeper, one socket per box.
+ *
+ * A box whose lane went away (its socket reports the end) is marked broken; the run it was in fails
+ * with UNAVAILABLE and the next call asks the keeper for a new lane first.
+ */
+#include "sandbox/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sandbox/message.h"
+
+enum { KEEPER_END = 3, PROBE_LANE = 1023 };
+enum { GRACE_MS = 60 * 1000 }; /* what a lane may take beyond the wall limit of its plan */
+
+struct keeper {
+    pid_t pid;
+    char program[PATH_MAX];
+    pthread_mutex_t lock; /* guards the conversation below */
+    int sock;
+    struct wire wire;
+};
+
+struct box {
+    struct keeper *keeper;
+    int lane;
+    struct wire wire; /* of the calling thread */
+    int64_t number;   /* of the last run */
+    _Atomic int64_t rebuilds;
+
+    pthread_mutex_t lock; /* guards what box_cancel() looks at */
+    int sock;             /* -1: broken, the next call opens another */
+    bool running;
+};
+
+/* ---- the keeper ---- */
+
+static bool program_at(const char *folder, const char *tail, char out[PATH_MAX])
+{
+    return snprintf(out, PATH_MAX, "%s/%s", folder, tail) < PATH_MAX && access(out, X_OK) == 0;
+}
+
+/* config, environment, beside us (also seen from a sub-folder of the build), installed. */
+static bool find_program(const struct keeper_config *c, char out[PATH_MAX], struct err *e)
+{
+    static const char *const places[] = { "evalx-box", "../libexec/evalx/evalx-box", "../evalx-box",
+                                          "../../evalx-box" };
+    const char *named = c->program ? c->program : getenv("EVALX_BOX");
+    if (named) {
+        snprintf(out, PATH_MAX, "%s", named);
+        return true;
+    }
+    char own[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (len <= 0)
+        return err_sys(e, "find the folder of this program");
+    own[len] = '\0';
+    *strrchr(own, '/') = '\0';
+    for (size_t i = 0; i < COUNT_OF(places); i++)
+        if (program_at(own, places[i], out))
+            return true;
+    return err_set(e, ERR_SYSTEM, "evalx-box is not beside %.180s", own);
+}
+
+static bool spawn_keeper(struct keeper *k, int sock, struct err *e)
+{
+    static char *const env[] = { NULL };
+    static char name[] = "evalx-box", role[] = "--keeper";
+    char *const argv[] = { name, role, NULL };
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t how;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&how);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
+    posix_spawn_file_actions_adddup2(&files, 0, 1);
+    posix_spawn_file_actions_adddup2(&files, sock, KEEPER_END);
+    posix_spawn_file_actions_addclosefrom_np(&files, KEEPER_END + 1);
+    /* A session of its own: Ctrl-C at the terminal is for the server, which then stops us. */
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&how, &none);
+    int rc = posix_spawn(&k->pid, k->program, &files, &how, argv, env);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&how);
+    return rc == 0 || err_sysno(e, rc, "start %s", k->program);
+}
+
+struct keeper *keeper_start(const struct keeper_config *config, struct err *e)
+{
+    static const struct keeper_config plain = { 0 };
+    CLEANUP(keeper_stop) struct keeper *k = calloc(1, sizeof *k);
+    CHECK(k != NULL);
+    k->sock = -1;
+    pthread_mutex_init(&k->lock, NULL);
+    if (!find_program(config ? config : &plain, k->program, e))
+        return NULL;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        err_sys(e, "socket pair");
+        return NULL;
+    }
+    k->sock = ends[0];
+    CLEANUP(fd_close) int theirs = ends[1];
+    wire_start(&k->wire, WIRE_CONFIG);
+    config_put(&k->wire, config ? config : &plain);
+    if (!spawn_keeper(k, theirs, e) || !wire_send(k->sock, &k->wire, e))
+        return NULL;
+    return TAKE(k);
+}
+
+void keeper_stop(struct keeper *k)
+{
+    if (!k)
+        return;
+    fd_close(k->sock);
+    if (k->pid > 0)
+        while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    wire_done(&k->wire);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+/* A lane with this number: its socket, or -1 and e. layers is filled either way. */
+static int ask_for_lane(struct keeper *k, int lane, struct layers *layers, struct err *e)
+{
+    struct wire *w = &k->wire;
+    int sock = -1;
+    layers->count = 0;
+    pthread_mutex_lock(&k->lock);
+    wire_start(w, WIRE_OPEN);
+    wire_put_int(w, lane);
+    if (!wire_send(k->sock, w, e)) {
+        err_add(e, "keeper");
+    } else if (wire_receive(k->sock, w, e) != GOT_ONE || w->type != WIRE_OPENED) {
+        err_set(e, ERR_UNAVAILABLE, "the keeper is gone");
+    } else {
+        bool ok = wire_get_int(w) != 0;
+        layers_get(w, layers);
+        wire_get_err(w, e);
+        sock = ok ? wire_take_fd(w) : -1;
+    }
+    pthread_mutex_unlock(&k->lock);
+    return sock;
+}
+
+/* ---- boxes ---- */
+
+static void add_fix(struct err *e, const struct layers *layers)
+{
+    const struct layer *l = layers_broken(layers);
+    size_t len = strlen(e->text);
+    if (l && l->fix[0] && len + 16 < sizeof e->text)
+        snprintf(e->text + len, sizeof e->text - len, " (to mend it: %.150s)", l->fix);
+}
+
+static bool open_lane(struct box *b, struct err *e)
+{
+    struct layers layers;
+    int sock = ask_for_lane(b->keeper, b->lane, &layers, e);
+    if (sock < 0) {
+        add_fix(e, &layers);
+        return false;
+    }
+    pthread_mutex_lock(&b->lock);
+    b->sock = sock;
+    pthread_mutex_unlock(&b->lock);
+    return true;
+}
+
+struct box *box_open(struct keeper *k, int lane, struct err *e)
+{
+    CLEANUP(box_close) struct box *b = calloc(1, sizeof *b);
+    CHECK(b != NULL);
+    b->keeper = k;
+    b->lane = lane;
+    b->sock = -1;
+    pthread_mutex_init(&b->lock, NULL);
+    if (!open_lane(b, e))
+        return NULL;
+    return TAKE(b);
+}
+
+void box_close(struct box *b)
+{
+    if (!b)
+        return;
+    fd_close(b->sock); /* the lane sees the end and goes, the keeper clears up */
+    wire_done(&b->wire);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+static void set_running(struct box *b, bool running)
+{
+    pthread_mutex_lock(&b->lock);
+    b->running = running;
+    pthread_mutex_unlock(&b->lock);
+}
+
+static void mark_broken(struct box *b)
+{
+    pthread_mutex_lock(&b->lock);
+    fd_close(b->sock);
+    b->sock = -1;
+    b->running = false;
+    pthread_mutex_unlock(&b->lock);
+}
+
+static bool ensure_lane(struct box *b, struct err *e)
+{
+    if (b->sock >= 0)
+        return true;
+    if (!open_lane(b, e))
+        return false;
+    atomic_fetch_add(&b->rebuilds, 1);
+    return true;
+}
+
+/* The lane's next message; a lane that is gone, silent or confused is broken. */
+static bool hear_lane(struct box *b, int64_t patience_ms, struct err *e)
+{
+    struct pollfd p = { .fd = b->sock, .events = POLLIN };
+    int64_t end = mono_us() + patience_ms * 1000;
+    int ready;
+    do
+        ready = poll(&p, 1, (int)MIN(MAX((end - mono_us()) / 1000, 0), (int64_t)INT_MAX));
+    while ((ready < 0 && errno == EINTR) || (ready == 0 && mono_us() < end));
+    enum got got = ready > 0 ? wire_receive(b->sock, &b->wire, e) : GOT_NONE;
+    if (got == GOT_ONE)
+        return true;
+    mark_broken(b);
+    if (got == GOT_NONE)
+        err_set(e, ERR_UNAVAILABLE, "lane %d %s", b->lane, ready > 0 ? "died" : "does not answer");
+    return false;
+}
+
+/*
+ * The program gets a description of its own, read-only and at offset 0: what we were given may be
+ * shared with other runs, or open for writing.
+ */
+static int fresh_stdin(int fd, struct err *e)
+{
+    char path[32];
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        err_sys(e, "stdin");
+        return -1;
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int own =
+        S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own < 0)
+        err_sys(e, "stdin");
+    return own;
+}
+
+static bool plan_check(const struct plan *p, struct err *e)
+{
+    const struct box_limits *l = &p->limits;
+    if (!p->argv || !p->argv[0])
+        return err_set(e, ERR_INVALID, "a plan without a program");
+    if (l->wall_us <= 0 || l->memory_bytes <= 0 || l->processes <= 0 || l->output_bytes < 0 ||
+        l->output_bytes > INT32_MAX / 4 || l->cpu_us < 0 || l->cpu_extra_us < 0 ||
+        l->stack_bytes < 0 || l->file_bytes < 0 || l->disk_bytes < 0 || l->open_files < 0)
+        return err_set(e, ERR_INVALID, "a plan with a limit that makes no sense");
+    return true;
+}
+
+static bool send_plan(struct box *b, const struct plan *plan, struct err *e)
+{
+    CLEANUP(fd_close) int input = plan->stdin_fd >= 0 ? fresh_stdin(plan->stdin_fd, e) : -1;
+    if (plan->stdin_fd >= 0 && input < 0)
+        return false;
+    b->number++;
+    wire_start(&b->wire, WIRE_PLAN);
+    wire_put_int(&b->wire, b->number);
+    plan_put(&b->wire, plan, input);
+    if (wire_send(b->sock, &b->wire, e))
+        return true;
+    mark_broken(b);
+    return err_add(e, "lane %d", b->lane);
+}
+
+static bool read_report(struct box *b, struct report *ret, struct err *e)
+{
+    struct wire *w = &b->wire;
+    bool mine = wire_get_int(w) == b->number;
+    if (mine && w->type == WIRE_REPORT && report_get(w, ret, e))
+        return true;
+    if (mine && w->type == WIRE_TROUBLE) {
+        wire_get_err(w, e);
+        return err_add(e, "lane %d", b->lane);
+    }
+    mark_broken(b);
+    return err_set(e, ERR_BUG, "lane %d answers something else", b->lane);
+}
+
+bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct err *e)
+{
+    if (!plan_check(plan, e) || !ensure_lane(b, e))
+        return false;
+    set_running(b, true);
+    bool ok = send_plan(b, plan, e) &&
+              hear_lane(b, MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS, e) &&
+              read_report(b, ret, e);
+    set_running(b, false);
+    return ok;
+}
+
+void box_cancel(struct box *b)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    struct err ignored;
+    pthread_mutex_lock(&b->lock);
+    if (b->running && b->sock >= 0) {
+        wire_start(&w, WIRE_CANCEL);
+        wire_put_int(&w, b->number);
+        (void)!wire_send(b->sock, &w, &ignored);
+    }
+    pthread_mutex_unlock(&b->lock);
+}
+
+bool box_wipe(struct box *b, struct err *e)
+{
+    if (b->sock < 0)
+        return true; /* a new lane is clean */
+    wire_start(&b->wire, WIRE_WIPE);
+    if (!wire_send(b->sock, &b->wire, e)) {
+        mark_broken(b);
+        return true;
+    }
+    if (!hear_lane(b, GRACE_MS, e))
+        return e->kind == ERR_UNAVAILABLE;
+    return b->wire.type == WIRE_DONE ||
+           err_set(e, ERR_BUG, "lane %d answers something else", b->lane);
+}
+
+int64_t box_rebuilds(const struct box *b)
+{
+    return atomic_load(&b->rebuilds);
+}
+
+/* ---- probing ---- */
+
+static bool run_trivial(struct keeper *k, struct box *b, struct layer *layer)
+{
+    static const char *const argv[] = { "evalx-box", "--version", NULL };
+    static const char *const env[] = { NULL };
+    CLEANUP(report_done) struct report r = { 0 };
+    struct err e;
+    CLEANUP(fd_close) int exe = open(k->program, O_RDONLY | O_CLOEXEC);
+    const struct plan plan = {
+        .argv = argv,
+        .env = env,
+        .exe_fd = exe,
+        .stdin_fd = -1,
+        .limits = { .wall_us = 10 * US_PER_S,
+                    .memory_bytes = 64 << 20,
+                    .stack_bytes = 8 << 20,
+                    .output_bytes = 4096,
+                    .file_bytes = 4096,
+                    .processes = 1 },
+    };
+    snprintf(layer->fix, sizeof layer->fix, "look at the kernel's log");
+    if (!box_run(b, &plan, &r, &e)) {
+        snprintf(layer->detail, sizeof layer->detail, "%.159s", e.text);
+        return false;
+    }
+    bool ok = r.end == END_EXIT && r.exit_code == 0 && r.out.len > 0;
+    if (ok)
+        layer->fix[0] = '\0';
+    snprintf(layer->detail, sizeof layer->detail, "%s in %lld us", ok ? "ran" : "did not run well",
+             (long long)r.wall_us);
+    return ok;
+}
+
+bool keeper_probe(struct keeper *k, struct layer *layers, int *ret, struct err *e)
+{
+    struct layers found;
+    CLEANUP(box_close) struct box *b = calloc(1, sizeof *b);
+    CHECK(b != NULL);
+    pthread_mutex_init(&b->lock, NULL);
+    b->keeper = k;
+    b->lane = PROBE_LANE;
+    b->sock = ask_for_lane(k, PROBE_LANE, &found, e);
+    if (b->sock < 0 && e->kind == ERR_UNAVAILABLE)
+        return false;
+    if (b->sock < 0 && !layers_broken(&found)) {
+        found.at[0] = (struct layer){ .name = "keeper", .fix = "see evalx doctor as root" };
+        snprintf(found.at[0].detail, sizeof found.at[0].detail, "%.159s", e->text);
+        found.count = 1;
+    } else if (b->sock >= 0) {
+        struct layer *last = &found.at[found.count++];
+        *last = (struct layer){ .name = "trivial program" };
+        last->ok = run_trivial(k, b, last);
+    }
+    memcpy(layers, found.at, (size_t)found.count * sizeof *layers);
+    *ret = found.count;
+    return true;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper: starts and replaces lanes, removes their cgroups, ends with the server.
+ *
+ * It is the one process that stays privileged, so it does little and believes less: the server may
+ * ask for "a lane with this number" and nothing else. What a lane may be (its users, its cgroup,
+ * its core) is derived here. A lane is a fresh exec of this program, never a copy of the server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "sandbox/lane.h"
+
+enum { LANES = 1024, BUILD_SECONDS = 20 };
+
+/* Users of a lane: seen from the host in a range of its own far above any real account, seen from
+ * inside from 65536 up, also different from lane to lane. */
+enum { HOST_UIDS = 0x70000000, UIDS_PER_LANE = 65536, FIRST_UID = 65536, RUN_UIDS = 4096 };
+/* Without user namespaces the users are real ones of the host. */
+enum { PLAIN_FIRST_UID = 60000, PLAIN_UIDS = 256, PLAIN_LANES = 20 };
+
+struct kept_lane {
+    int number;
+    pid_t pid;                /* 0: dead */
+    char cgroup[CGROUP_NAME]; /* "" when it is removed */
+};
+
+struct keeper_state {
+    struct config_held held;
+    struct cgroup_tree tree;
+    struct err broken; /* why no lane can be built; kind NONE when fine */
+    bool user_ns;
+    int filter, self;
+    int signals;
+    cpu_set_t cpus;
+    int generation;
+    struct kept_lane *lanes;
+    size_t lane_count;
+};
+
+/* ---- lanes that are over ---- */
+
+static void bury(struct keeper_state *k, struct kept_lane *l)
+{
+    if (l->pid == 0 && l->cgroup[0] && cgroup_ops_of(k->tree.version)->remove(&k->tree, l->cgroup))
+        l->cgroup[0] = '\0';
+}
+
+/* A lane whose process is gone may be buried at once, or a little later. */
+static bool bury_all(struct keeper_state *k)
+{
+    bool all = true;
+    for (size_t i = 0; i < k->lane_count;) {
+        struct kept_lane *l = &k->lanes[i];
+        bury(k, l);
+        all = all && (l->pid != 0 || !l->cgroup[0]);
+        if (l->pid == 0 && !l->cgroup[0])
+            *l = k->lanes[--k->lane_count];
+        else
+            i++;
+    }
+    return all;
+}
+
+static void reap(struct keeper_state *k)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+        for (size_t i = 0; i < k->lane_count; i++)
+            if (k->lanes[i].pid == pid)
+                k->lanes[i].pid = 0;
+}
+
+static void end_lane(struct kept_lane *l)
+{
+    if (l->pid == 0)
+        return;
+    kill(l->pid, SIGKILL);
+    waitpid(l->pid, NULL, __WALL);
+    l->pid = 0;
+}
+
+static void end_number(struct keeper_state *k, int number)
+{
+    for (size_t i = 0; i < k->lane_count; i++)
+        if (k->lanes[i].number == number)
+            end_lane(&k->lanes[i]);
+    bury_all(k);
+}
+
+NORETURN static void end_all(struct keeper_state *k)
+{
+    for (size_t i = 0; i < k->lane_count; i++)
+        end_lane(&k->lanes[i]);
+    for (int64_t end = mono_us() + 5 * US_PER_S; !bury_all(k) && mono_us() < end;)
+        usleep(2000);
+    cgroup_tree_close(&k->tree);
+    _exit(0);
+}
+
+/* ---- starting one ---- */
+
+static int nth_cpu(const cpu_set_t *set, int n)
+{
+    int count = CPU_COUNT(set);
+    for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE && count > 0; cpu++)
+        if (CPU_ISSET((size_t)cpu, set) && seen++ == n % count)
+            return cpu;
+    return -1;
+}
+
+static struct lane_setup setup_of(struct keeper_state *k, int number)
+{
+    struct lane_setup s = {
+        .lane = number,
+        .cpu = nth_cpu(&k->cpus, number),
+        .tree = k->tree,
+        .user_ns = k->user_ns,
+        .first_uid = k->user_ns ? (uid_t)(FIRST_UID + number * RUN_UIDS)
+                                : (uid_t)(PLAIN_FIRST_UID + number % PLAIN_LANES * PLAIN_UIDS),
+        .uid_count = k->user_ns ? RUN_UIDS : PLAIN_UIDS,
+        .held = k->held,
+    };
+    snprintf(s.cgroup, sizeof s.cgroup, "lane-%d.%d", number, k->generation++);
+    return s;
+}
+
+static uid_t lane_root(const struct keeper_state *k, int number)
+{
+    return k->user_ns ? (uid_t)HOST_UIDS + (uid_t)number * UIDS_PER_LANE : 0;
+}
+
+static bool write_map(pid_t pid, const char *name, const struct lane_setup *s, uid_t root,
+                      struct err *e)
+{
+    char path[64], map[96];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int len =
+        snprintf(map, sizeof map, "0 %u 1\n%u %u %d\n", root, s->first_uid, root + 1, s->uid_count);
+    CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, map, (size_t)len) != len)
+        return err_sys(e, "write %s", name);
+    return true;
+}
+
+static void answer_map(int sock, pid_t pid, const struct lane_setup *s, uid_t root)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    struct err mapped, lost;
+    err_reset(&mapped);
+    if (write_map(pid, "uid_map", s, root, &mapped))
+        (void)!write_map(pid, "gid_map", s, root, &mapped);
+    wire_start(&w, WIRE_MAPPED);
+    wire_put_err(&w, &mapped);
+    (void)!wire_send(sock, &w, &lost);
+}
+
+NORETURN static void exec_lane(const struct keeper_state *k, int sock, int keeper)
+{
+    static char name[] = "evalx-box", role[] = "--lane";
+    static char *const argv[] = { name, role, NULL };
+    static char *const env[] = { NULL };
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Out of each other's way first. */
+    int a = fcntl(sock, F_DUPFD_CLOEXEC, 10), b = fcntl(keeper, F_DUPFD_CLOEXEC, 10);
+    if (a >= 0 && b >= 0 && dup2(a, LANE_SOCKET) >= 0 && dup2(b, LANE_KEEPER_SOCKET) >= 0) {
+        close_range(LANE_FDS, ~0U, CLOSE_RANGE_CLOEXEC);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        syscall(SYS_execveat, k->self, "", argv, env, AT_EMPTY_PATH);
+    }
+    _exit(127);
+}
+
+/* The lane's side of the conversation while it builds itself; false with the reason. */
+static bool build_lane(struct keeper_state *k, int sock, pid_t pid, const struct lane_setup *s,
+                       struct layers *layers, struct err *e)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    wire_start(&w, WIRE_SETUP);
+    setup_put(&w, s);
+    wire_put_fd(&w, k->filter);
+    if (!wire_send(sock, &w, e))
+        return false;
+    for (;;) {
+        enum got got = wire_receive(sock, &w, e);
+        if (got == GOT_NONE)
+            return err_set(e, ERR_SYSTEM, "the lane died while it was built");
+        if (got == GOT_FAILED)
+            return false;
+        if (w.type == WIRE_BUILT)
+            break;
+        if (w.type == WIRE_MAP)
+            answer_map(sock, pid, s, lane_root(k, s->lane));
+    }
+    bool ok = wire_get_int(&w) != 0;
+    layers_get(&w, layers);
+    wire_get_err(&w, e);
+    return ok && wire_ok(&w);
+}
+
+static bool start_lane(struct keeper_state *k, int number, struct layers *layers, int *ret,
+                       struct err *e)
+{
+    int server[2], own[2];
+    end_number(k, number);
+    if (k->broken.kind != ERR_NONE) {
+        *e = k->broken;
+        return false;
+    }
+    struct lane_setup s = setup_of(k, number);
+    struct kept_lane kept = { .number = number };
+    snprintf(kept.cgroup, sizeof kept.cgroup, "%s", s.cgroup);
+    const struct timeval patience = { .tv_sec = BUILD_SECONDS };
+    if (!cgroup_ops_of(k->tree.version)->make(&k->tree, s.cgroup, lane_root(k, number), e))
+        return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, server) != 0)
+        return err_sys(e, "socket pair");
+    CLEANUP(fd_close) int to_server = server[0];
+    CLEANUP(fd_close) int to_lane = server[1];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, own) != 0)
+        return err_sys(e, "socket pair");
+    CLEANUP(fd_close) int mine = own[0];
+    CLEANUP(fd_close) int theirs = own[1];
+    setsockopt(mine, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+
+    kept.pid = fork();
+    if (kept.pid == 0)
+        exec_lane(k, to_lane, theirs);
+    if (kept.pid < 0)
+        kept.pid = 0;
+    k->lanes[k->lane_count++] = kept;
+    if (kept.pid == 0)
+        return err_sys(e, "fork");
+    fd_close(TAKE_FD(theirs));
+    if (!build_lane(k, mine, kept.pid, &s, layers, e)) {
+        end_number(k, number);
+        return false;
+    }
+    *ret = TAKE_FD(to_server);
+    return true;
+}
+
+/* ---- serving ---- */
+
+static bool answer_open(struct keeper_state *k, struct wire *w)
+{
+    struct err e, lost;
+    struct layers layers = { .count = 0 };
+    int number = (int)wire_get_range(w, 0, LANES - 1);
+    CLEANUP(fd_close) int lane = -1;
+    err_reset(&e);
+    bool ok = wire_ok(w) && k->lane_count < 2 * LANES && start_lane(k, number, &layers, &lane, &e);
+    wire_start(w, WIRE_OPENED);
+    wire_put_int(w, ok);
+    layers_put(w, &layers);
+    wire_put_err(w, &e);
+    if (ok)
+        wire_put_fd(w, lane);
+    return wire_send(KEEPER_SOCKET, w, &lost);
+}
+
+static bool user_namespaces_work(void)
+{
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        _exit(0);
+    return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
+static void prepare(struct keeper_state *k)
+{
+    struct err *e = &k->broken;
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    k->lanes = calloc(2 * LANES + 1, sizeof *k->lanes);
+    CHECK(k->lanes != NULL);
+    k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    sched_getaffinity(0, sizeof k->cpus, &k->cpus);
+    k->user_ns = user_namespaces_work();
+    err_reset(e);
+    if (!identity_trim_keeper(e) || !seccomp_build(&k->filter, e))
+        return;
+    if (!cgroup_tree_open(k->held.config.cgroup, &k->tree, e))
+        err_add(e, "sandbox layer \"cgroup\"");
+}
+
+static bool receive_config(struct keeper_state *k, struct wire *w)
+{
+    struct err e;
+    return wire_receive(KEEPER_SOCKET, w, &e) == GOT_ONE && w->type == WIRE_CONFIG &&
+           config_get(w, &k->held, &e);
+}
+
+void keeper_main(void)
+{
+    static struct keeper_state keeper;
+    struct keeper_state *k = &keeper;
+    struct wire config = { 0 }, w = { 0 };
+    struct err e;
+    prctl(PR_SET_NAME, "box-keeper");
+    umask(022);
+    fcntl(KEEPER_SOCKET, F_SETFD, FD_CLOEXEC);
+    if (!receive_config(k, &config))
+        _exit(1);
+    prepare(k);
+    struct pollfd fds[] = { { .fd = KEEPER_SOCKET, .events = POLLIN },
+                            { .fd = k->signals, .events = POLLIN } };
+    for (;;) {
+        struct signalfd_siginfo ignored;
+        poll(fds, 2, bury_all(k) ? -1 : 20);
+        while (read(k->signals, &ignored, sizeof ignored) > 0)
+            ;
+        reap(k);
+        if (!fds[0].revents)
+            continue;
+        if (wire_receive(KEEPER_SOCKET, &w, &e) != GOT_ONE)
+            end_all(k);
+        if (w.type == WIRE_OPEN && !answer_open(k, &w))
+            end_all(k);
+    }
+}

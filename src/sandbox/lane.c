@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation of a lane.
+ *
+ *   server ── socket pair ── L ── shared memory ── I, S
+ *                            │
+ *   L  this process. In the host's process namespace and outside the box's cgroup, but in the box's
+ *      user, mount, network, IPC and UTS namespaces, with the box's root. Takes plans, watches,
+ *      measures, reaps, reports, wipes. Never runs anything itself.
+ *   I  pid 1 of the box's process namespace (init.c). Kills everything in there when asked.
+ *   S  the spawner (spawner.c). In the box's cgroup, filter installed. Clones each run.
+ *   U  the user's program, child of L by CLONE_PARENT, born in S's cgroup with S's filter, in I's
+ *      process namespace, as a user that no other run has.
+ *
+ * Building all that takes about 10 ms and is done once. A run then costs a bare spawn and a few
+ * dozen microseconds: one message in, some counters reset, one futex wake, one poll or two, one
+ * message out. What follows a run (wiping, replacing what it broke) comes after its report was
+ * sent.
+ *
+ * Fail closed: each step of the set-up below is a layer. When one fails the lane says which, how to
+ * mend it, and ends; no plan is ever taken by half a box.
+ *
+ * Nothing of a run survives it. Processes: by count of the cgroup. Files, names, marks: wiped.
+ * IPC objects: cannot be made. Keys, locks, inotify marks: on inodes of the box alone. A run that
+ * leaves something we cannot remove costs the lane: it ends, and the keeper builds another.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "sandbox/lane.h"
+
+/* ---- building ---- */
+
+static bool write_sysctl(const char *name, const char *value)
+{
+    char path[96];
+    snprintf(path, sizeof path, "/proc/sys/%s", name);
+    CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+}
+
+static bool build_cgroup(struct lane *l, struct layer *layer, struct err *e)
+{
+    const struct cgroup_ops *ops = cgroup_ops_of(l->setup.tree.version);
+    l->cgroup.ops = ops;
+    snprintf(layer->detail, sizeof layer->detail, "%s, %.120s", ops->name,
+             ops == &cgroup_none ? "limits are rlimits of each process" : l->setup.tree.path[0]);
+    snprintf(layer->fix, sizeof layer->fix,
+             "give the service write access to its cgroups (systemd: Delegate=yes)");
+    return ops->open(&l->cgroup, &l->setup.tree, l->setup.cgroup, e);
+}
+
+static bool build_core(struct lane *l, struct layer *layer, struct err *e)
+{
+    cpu_set_t one;
+    snprintf(layer->fix, sizeof layer->fix, "allow sched_setaffinity");
+    if (sched_getaffinity(0, sizeof l->all_cpus, &l->all_cpus) != 0)
+        return err_sys(e, "which cores we have");
+    l->cpu_count = CPU_COUNT(&l->all_cpus);
+    snprintf(layer->detail, sizeof layer->detail, "cpu %d of %d", l->setup.cpu, l->cpu_count);
+    if (l->setup.cpu < 0)
+        return true;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)l->setup.cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        return err_sys(e, "stay on cpu %d", l->setup.cpu);
+    return true;
+}
+
+/* Those made by real root are out of reach even for the box's own root. */
+static const int early_spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+
+static bool build_spaces(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->detail, sizeof layer->detail, "mount, ipc, uts, network");
+    snprintf(layer->fix, sizeof layer->fix,
+             "run as root or allow unprivileged user namespaces (and unshare in a container)");
+    if (l->real_root && unshare(early_spaces) != 0)
+        return err_sys(e, "unshare");
+    return true;
+}
+
+static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->fix, sizeof layer->fix,
+             "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone or "
+             "kernel.apparmor_restrict_unprivileged_userns");
+    if (!l->setup.user_ns) {
+        snprintf(layer->detail, sizeof layer->detail,
+                 "none here: root with few capabilities, users from %u", l->setup.first_uid);
+        return true;
+    }
+    snprintf(layer->detail, sizeof layer->detail, "users from %u", l->setup.first_uid);
+    if (!identity_enter_user_ns(l, e))
+        return false;
+    int more = l->real_root ? CLONE_NEWNS : early_spaces;
+    return unshare(more) == 0 || err_sys(e, "unshare");
+}
+
+/* SysV and POSIX queue objects would outlive their run; the filter refuses them as well. */
+static bool build_ipc(UNUSED struct lane *l, struct layer *layer, UNUSED struct err *e)
+{
+    bool all = write_sysctl("kernel/shmmni", "0") & write_sysctl("kernel/msgmni", "0") &
+               write_sysctl("kernel/sem", "0 0 0 0") & write_sysctl("fs/mqueue/queues_max", "0");
+    snprintf(layer->detail, sizeof layer->detail, "no SysV or queue objects: %s",
+             all ? "limits 0 and filter" : "filter");
+    (void)!sethostname("box", 3);
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    return true;
+}
+
+static bool build_devices(struct lane *l, struct layer *layer, struct err *e)
+{
+    l->dev_tree = -1;
+    bool ok = !l->real_root || root_devices(l, e);
+    snprintf(layer->detail, sizeof layer->detail, "null zero full random urandom, %s",
+             l->dev_tree >= 0 ? "own nodes" : "the host's nodes");
+    return ok;
+}
+
+static bool build_files(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->fix, sizeof layer->fix,
+             "allow mounts for the service (container: CAP_SYS_ADMIN or user namespaces)");
+    bool ok = root_build(l, e);
+    snprintf(layer->detail, sizeof layer->detail, "read-only root, %s",
+             l->overlays > 0 ? "overlays with inodes of their own" : "shared inodes");
+    return ok;
+}
+
+static bool build_init(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->detail, sizeof layer->detail, "own /proc, other users invisible");
+    snprintf(layer->fix, sizeof layer->fix,
+             "/proc must be fully visible (container: unmask it, systempaths=unconfined)");
+    return init_start(l, e);
+}
+
+static bool build_root(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->detail, sizeof layer->detail, "pivot_root, the host's tree is gone");
+    snprintf(layer->fix, sizeof layer->fix, "allow pivot_root (container: seccomp profile)");
+    return root_enter(l, e);
+}
+
+static bool build_space(struct lane *l, struct layer *layer, struct err *e)
+{
+    bool ok = space_mount(l, e);
+    snprintf(layer->detail, sizeof layer->detail, "tmpfs of %lld MiB",
+             (long long)(l->space.disk_bytes >> 20));
+    return ok;
+}
+
+/* No further namespaces below this one, whatever the filter says. */
+static bool build_nesting(struct lane *l, struct layer *layer, UNUSED struct err *e)
+{
+    static const char *const kinds[] = {
+        "user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time"
+    };
+    int closed = 0;
+    for (size_t i = 0; l->setup.user_ns && i < COUNT_OF(kinds); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "user/max_%s_namespaces", kinds[i]);
+        /* The spawner makes one cgroup namespace whenever it is replaced. */
+        if (strcmp(kinds[i], "cgroup") != 0)
+            closed += write_sysctl(name, "0");
+    }
+    snprintf(layer->detail, sizeof layer->detail, "filter%s", closed > 0 ? " and limits 0" : "");
+    return true;
+}
+
+static bool build_spawner(struct lane *l, struct layer *layer, struct err *e)
+{
+    snprintf(layer->detail, sizeof layer->detail, "no_new_privs, no capabilities, %u instructions",
+             l->filter.len);
+    snprintf(layer->fix, sizeof layer->fix, "the kernel needs CONFIG_SECCOMP_FILTER");
+    if (!identity_trim_lane(l, e) || !spawner_start(l, e))
+        return false;
+    return l->cgroup.ops == &cgroup_none || l->idle_processes == 1 ||
+           err_set(e, ERR_SYSTEM, "%d processes in a new cgroup", l->idle_processes);
+}
+
+struct step {
+    const char *layer;
+    bool (*build)(struct lane *l, struct layer *layer, struct err *e);
+};
+
+/* In this order: cgroup descriptors and device nodes need real root, /proc can only be mounted
+ * while the host's is in sight, the filter forbids what the others need. */
+static const struct step steps[] = {
+    { "cgroup", build_cgroup },         { "core", build_core },
+    { "namespaces", build_spaces },     { "shared memory limits", build_ipc },
+    { "devices", build_devices },       { "user namespace", build_user_space },
+    { "files", build_files },           { "process namespace", build_init },
+    { "nested spaces", build_nesting }, { "root", build_root },
+    { "writable space", build_space },  { "system call filter", build_spawner },
+};
+
+static bool build(struct lane *l, struct err *e)
+{
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        struct layer *layer = &l->layers.at[l->layers.count++];
+        layer->name = steps[i].layer;
+        err_reset(e);
+        layer->ok = steps[i].build(l, layer, e);
+        if (!layer->ok) {
+            snprintf(layer->detail, sizeof layer->detail, "%.159s", e->text);
+            return err_add(e, "sandbox layer \"%s\"", layer->name);
+        }
+        layer->fix[0] = '\0';
+    }
+    return true;
+}
+
+/* ---- serving ---- */
+
+/* After a run: make the box as it was. Whatever fails here costs the lane, never a verdict. */
+static bool settle(struct lane *l, bool keep, struct err *e)
+{
+    l->kept = keep && !l->broken;
+    l->wiped = false;
+    if (l->broken)
+        return err_set(e, ERR_SYSTEM, "the box cannot be used again");
+    if (!keep && !space_wipe(l, e))
+        return false;
+    l->wiped = !keep;
+    if (l->cgroup.ops->refresh(&l->cgroup) || l->spawner == 0)
+        return spawner_restart(l, e);
+    return true;
+}
+
+static bool serve_plan(struct lane *l, struct wire *in, struct wire *out, struct err *e)
+{
+    CLEANUP(plan_held_done) struct plan_held held = { .plan = { .exe_fd = -1, .stdin_fd = -1 } };
+    CLEANUP(report_done) struct report report = { 0 };
+    struct err trouble;
+    int64_t number = wire_get_int(in);
+    if (plan_get(in, &held, &trouble) && run_plan(l, &held.plan, number, &report, &trouble)) {
+        wire_start(out, WIRE_REPORT);
+        wire_put_int(out, number);
+        report_put(out, &report);
+    } else {
+        wire_start(out, WIRE_TROUBLE);
+        wire_put_int(out, number);
+        wire_put_err(out, &trouble);
+        held.plan.keep = false;
+    }
+    bool keep = held.plan.keep;
+    return wire_send(l->sock, out, e) && settle(l, keep, e);
+}
+
+static bool serve_wipe(struct lane *l, struct wire *out, struct err *e)
+{
+    if (!settle(l, false, e))
+        return false;
+    wire_start(out, WIRE_DONE);
+    return wire_send(l->sock, out, e);
+}
+
+NORETURN static void serve(struct lane *l)
+{
+    struct wire in = { 0 }, out = { 0 };
+    struct err e;
+    bool ok = true;
+    while (ok && wire_receive(l->sock, &in, &e) == GOT_ONE) {
+        if (in.type == WIRE_PLAN)
+            ok = serve_plan(l, &in, &out, &e);
+        else if (in.type == WIRE_WIPE)
+            ok = serve_wipe(l, &out, &e);
+        else
+            ok = in.type == WIRE_CANCEL; /* of a run that is over */
+    }
+    /* Init and spawner die with us; the keeper removes the cgroup. */
+    _exit(0);
+}
+
+static void share_memory(struct lane *l)
+{
+    l->shared =
+        mmap(NULL, sizeof *l->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(l->shared != MAP_FAILED);
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    l->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    l->dev_null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(l->signals >= 0 && l->dev_null >= 0);
+}
+
+static bool receive_setup(struct lane *l, struct err *e)
+{
+    struct wire w = { 0 }; /* lives as long as the lane, which borrows from it */
+    if (wire_receive(l->keeper, &w, e) != GOT_ONE || w.type != WIRE_SETUP)
+        return err_set(e, ERR_BUG, "no set-up from the keeper");
+    if (!setup_get(&w, &l->setup, e))
+        return false;
+    CLEANUP(fd_close) int filter = wire_take_fd(&w);
+    return seccomp_read(filter, &l->filter, e);
+}
+
+static bool tell_keeper(struct lane *l, bool ok, const struct err *e)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    struct err lost;
+    wire_start(&w, WIRE_BUILT);
+    wire_put_int(&w, ok);
+    layers_put(&w, &l->layers);
+    wire_put_err(&w, e);
+    bool sent = wire_send(l->keeper, &w, &lost);
+    fd_close(l->keeper);
+    return sent;
+}
+
+void lane_main(void)
+{
+    static struct lane lane;
+    struct lane *l = &lane;
+    struct err e;
+    err_reset(&e);
+    prctl(PR_SET_NAME, "box-lane");
+    l->sock = LANE_SOCKET;
+    l->keeper = LANE_KEEPER_SOCKET;
+    l->real_root = geteuid() == 0;
+    fcntl(l->sock, F_SETFD, FD_CLOEXEC);
+    fcntl(l->keeper, F_SETFD, FD_CLOEXEC);
+    share_memory(l);
+    bool ok = receive_setup(l, &e) && build(l, &e);
+    /* A change of user cleared it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!tell_keeper(l, ok, &e) || !ok)
+        _exit(1);
+    l->wiped = true;
+    serve(l);
+}

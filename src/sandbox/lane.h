@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lane.h - what the files of evalx-box share: the lane, its three processes, their shared memory.
+ *
+ * The theory of operation stands on top of lane.c.
+ */
+#ifndef EVALX_SANDBOX_LANE_H
+#define EVALX_SANDBOX_LANE_H
+
+#include <linux/filter.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "sandbox/message.h"
+
+enum { KEEPER_SOCKET = 3, LANE_SOCKET = 3, LANE_KEEPER_SOCKET = 4, LANE_FDS = 5 };
+enum { LANE_STRINGS = 4 << 20 }; /* room for arguments and environment of one run */
+
+/* Step of the child between clone and exec, for the error it leaves. */
+enum child_step { CHILD_FINE, CHILD_STDIO, CHILD_RLIMIT, CHILD_FOLDER, CHILD_IDENTITY, CHILD_EXEC };
+
+/* What the spawner has to start. Pointers are good in L, S and U: all map it at one address. */
+struct order {
+    char *const *argv;
+    char *const *env;
+    int exe_fd; /* -1: argv[0] */
+    int in, out, err;
+    uid_t uid;
+    int64_t stack_bytes, file_bytes, cpu_s;
+    int processes, open_files; /* rlimits */
+    int64_t memory_bytes;      /* without cgroups: RLIMIT_AS; else 0 */
+};
+
+/* A helper (spawner or init) tells how its start went. */
+enum helper_state { HELPER_STARTING, HELPER_READY, HELPER_FAILED };
+
+struct helper {
+    _Atomic uint32_t state;
+    struct err err;
+};
+
+/* Memory shared by L, I and S, mapped before they part. Words waited on are futexes. */
+struct shared {
+    _Atomic uint32_t go;           /* L adds one: S starts the order */
+    _Atomic uint32_t kill, killed; /* L adds one to kill: I kills all, then killed says the same */
+    struct helper init, spawner;
+
+    struct order order;
+    _Atomic int32_t pid;      /* of the run's main process, seen from L; 0 while there is none */
+    _Atomic int32_t failed;   /* errno of clone */
+    _Atomic int64_t start_us; /* just before clone */
+    enum child_step step;     /* what the child failed in */
+    int step_errno;
+
+    char strings[LANE_STRINGS];
+};
+
+/* Descriptors of the box's writable space and how it looks when clean. */
+struct space {
+    int root, box, tmp, shm;
+    int64_t disk_bytes, disk_now; /* the lane's size; what the file system has now */
+    struct statfs clean;
+    struct stat clean_box;
+};
+
+struct lane {
+    struct lane_setup setup;
+    int sock;   /* to the server */
+    int keeper; /* to the keeper, while building */
+    struct layers layers;
+
+    struct shared *shared;
+    struct cgroup cgroup;
+    struct sock_fprog filter;
+    pid_t init, spawner;
+    int pid_ns;        /* for setns */
+    int signals;       /* signalfd: SIGCHLD */
+    int dev_tree;      /* device nodes of our own, not attached yet; -1: bind the host's */
+    int overlays;      /* folders shown with inodes of their own */
+    int passwd, group; /* written when the uid changes */
+    int dev_null;
+    bool real_root; /* we were root of the host when we started */
+    struct space space;
+
+    cpu_set_t all_cpus;
+    int cpu_count;
+    int idle_processes; /* in the cgroup when nothing runs */
+    int run_no;         /* choose the uid */
+    uid_t uid;          /* of the current or the next run */
+    bool kept;          /* the box still holds what a plan with keep left */
+    bool wiped;         /* nothing of an earlier run is left */
+    bool broken;        /* refuses further runs */
+};
+
+/* ---- processes ---- */
+
+/* futex(2) on a shared word: wait while it holds value, for at most timeout_us (-1: no end). */
+bool word_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_us);
+void word_wake(_Atomic uint32_t *word);
+void helper_ready(struct helper *h);
+NORETURN void helper_failed(struct helper *h, const struct err *e);
+/* Wait until a helper is ready; its error when it failed or died. */
+MUST_USE bool helper_wait(struct helper *h, pid_t pid, const char *name, struct err *e);
+
+MUST_USE bool init_start(struct lane *l, struct err *e);    /* init.c */
+MUST_USE bool spawner_start(struct lane *l, struct err *e); /* spawner.c */
+MUST_USE bool spawner_restart(struct lane *l, struct err *e);
+/* Everything in the process namespace dies; false when it does not within a second. */
+MUST_USE bool lane_kill_all(struct lane *l); /* init.c */
+
+/* ---- building the box ---- */
+
+MUST_USE bool root_devices(struct lane *l, struct err *e); /* root.c: before the user namespace */
+MUST_USE bool root_build(struct lane *l, struct err *e);
+MUST_USE bool root_enter(struct lane *l, struct err *e);
+MUST_USE bool root_mask_proc(const char *proc, struct err *e);
+void root_name_user(struct lane *l); /* passwd and group name the run's uid */
+
+MUST_USE bool identity_enter_user_ns(struct lane *l, struct err *e); /* identity.c */
+MUST_USE bool identity_trim_keeper(struct err *e);
+MUST_USE bool identity_trim_lane(struct lane *l, struct err *e);
+MUST_USE bool identity_trim_spawner(struct err *e);
+
+MUST_USE bool seccomp_build(int *ret_fd,
+                            struct err *e); /* seccomp.c: the filter as a memory file */
+MUST_USE bool seccomp_read(int fd, struct sock_fprog *ret, struct err *e);
+MUST_USE bool seccomp_install(const struct sock_fprog *filter, struct err *e);
+
+MUST_USE bool rlimit_fixed(struct err *e);       /* rlimit.c: for all runs, in the spawner */
+MUST_USE bool rlimit_run(const struct order *o); /* for one run, in the child */
+
+/* ---- the writable space ---- */
+
+MUST_USE bool space_mount(struct lane *l, struct err *e); /* wipe.c */
+MUST_USE bool space_resize(struct lane *l, int64_t bytes, struct err *e);
+MUST_USE bool space_wipe(struct lane *l, struct err *e);
+MUST_USE bool space_own(struct lane *l, struct err *e); /* /box belongs to the run's user */
+MUST_USE bool files_put(struct lane *l, const struct plan *p, struct err *e); /* files.c */
+MUST_USE bool collect_files(struct lane *l, const struct plan *p, struct report *r, struct err *e);
+
+/* ---- running ---- */
+
+/* One plan from start to report; what the box then needs is left to lane_settle(). */
+MUST_USE bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct report *r,
+                       struct err *e);
+
+NORETURN void lane_main(void);   /* lane.c */
+NORETURN void keeper_main(void); /* keeper.c */
+
+#endif
