@@ -30,7 +30,7 @@ struct params {
 /* The last value of that name, as later ones win; STR_NULL when there is none. */
 struct str params_get(const struct params *p, const char *name);
 
-enum { PARAMS_MAX = 1024, SEGMENTS_MAX = 8 };
+enum { PARAMS_MAX = 512, SEGMENTS_MAX = 8 };
 
 /*
  * "a=1&b=x%20y": a query string without its '?', or a form body. '+' is a space.

@@ -37,7 +37,7 @@ enum {
     THREADS = 16,
     CONNECTIONS = 4096,
     IDLE_S = 30,
-    HEAD_BYTES = 64 * 1024,    /* request line and headers of one connection */
+    HEAD_BYTES = 128 * 1024,   /* request line and headers of one connection */
     DISCARD_BYTES = 64 << 20,  /* of a body that is too large; then the connection is closed */
     BODY_HINT_BYTES = 1 << 20, /* believed of a Content-Length when memory is reserved */
     BACKLOG = 1024,
