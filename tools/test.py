@@ -301,7 +301,7 @@ def run_fuzz(target, tally):
     corpus = TOP / "tests/fuzz/corpus" / name
     with tempfile.TemporaryDirectory() as found:
         status, text = run(
-            [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
+            [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048", "-verbosity=0",
              f"-artifact_prefix={FUZZ}/{name}-", found, *([corpus] if corpus.is_dir() else [])],
             seconds=FUZZ_SECONDS + 60,
         )

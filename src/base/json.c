@@ -302,6 +302,8 @@ void json_put_double(struct json_writer *w, double value)
 {
     put_comma(w);
     char text[32];
+    if (value == 0)
+        value = 0; /* without its sign: "-0" reads back as the integer 0 */
     for (int digits = 15; digits <= 17; digits++) {
         double back;
         snprintf(text, sizeof text, "%.*g", digits, value);
