@@ -16,7 +16,6 @@
 enum { LANE_STACK = 256 * 1024, LANES_MAX = 1024 };
 static const int64_t default_cache_bytes = INT64_C(1) << 30;
 static const int64_t default_memory_bytes = INT64_C(64) << 20;
-static const int64_t nudge_us = 2 * US_PER_MS;
 
 static int cores(void)
 {
@@ -70,7 +69,8 @@ static struct engine *engine_new(const struct engine_config *config, struct keep
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->room, &monotonic);
-    pthread_cond_init(&en->left, &monotonic);
+    pthread_cond_init(&en->opened, NULL);
+    pthread_cond_init(&en->nudge, &monotonic);
     pthread_condattr_destroy(&monotonic);
     return en;
 }
@@ -81,18 +81,20 @@ static void engine_free(struct engine *en)
     pthread_mutex_destroy(&en->lock);
     pthread_cond_destroy(&en->work);
     pthread_cond_destroy(&en->room);
-    pthread_cond_destroy(&en->left);
+    pthread_cond_destroy(&en->opened);
+    pthread_cond_destroy(&en->nudge);
     free(en->lanes);
     free(en);
 }
 
 /* All lanes build their boxes at the same time. */
-static bool start_lanes(struct engine *en, struct err *e)
+static bool start_threads(struct engine *en, struct err *e)
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, LANE_STACK);
-    int failed = 0;
+    int failed = pthread_create(&en->nudger, &attr, nudge_main, en);
+    en->nudger_started = failed == 0;
     for (int i = 0; i < en->lane_count && failed == 0; i++) {
         struct lane *l = &en->lanes[i];
         l->en = en;
@@ -110,7 +112,7 @@ static bool wait_for_boxes(struct engine *en, struct err *e)
 {
     pthread_mutex_lock(&en->lock);
     while (en->lanes_opened < en->lanes_started)
-        pthread_cond_wait(&en->left, &en->lock);
+        pthread_cond_wait(&en->opened, &en->lock);
     bool ok = en->open_error.kind == ERR_NONE;
     if (!ok)
         *e = en->open_error;
@@ -124,28 +126,33 @@ struct engine *engine_start(const struct engine_config *config, struct keeper *k
     CLEANUP(engine_stop) struct engine *en = engine_new(config, k, catalogue);
     if (!open_cache(en, e))
         return NULL;
-    if (!start_lanes(en, e) || !wait_for_boxes(en, e)) {
+    if (!start_threads(en, e) || !wait_for_boxes(en, e)) {
         err_add(e, "engine");
         return NULL;
     }
     return TAKE(en);
 }
 
-/* ---- breaking off; with the lock ---- */
+/* ---- breaking off ---- */
 
-/* Take a job out of its line or its waiting, so that a lane can end it. */
+/*
+ * Take a job out of its line or its waiting. When no lane has it, one gets it now to end it. With
+ * the lock.
+ */
 static void bring_to_its_end(struct engine *en, struct active *a)
 {
+    bool nobody_has_it = a->in_begun && a->out == 0;
     active_drop_waiting(en, a);
     if (a->in_parked) {
         TAILQ_REMOVE(&a->in_parked->parked, a, line);
         a->in_parked = NULL;
-        active_line_up(en, a, true);
+        nobody_has_it = true;
     } else if (a->in_fresh) {
         TAILQ_REMOVE(&en->fresh, a, line);
         TAILQ_INSERT_HEAD(&en->fresh, a, line);
     }
-    active_break_off(en, a, 0);
+    if (nobody_has_it)
+        active_line_up(en, a, true);
 }
 
 static struct timespec deadline(int64_t us)
@@ -154,35 +161,15 @@ static struct timespec deadline(int64_t us)
     return us_to_timespec(us > INT64_MAX - now ? INT64_MAX : now + us);
 }
 
-static bool in_a_box(const struct engine *en, const char *id)
+static void stop_nudger(struct engine *en)
 {
-    for (int i = 0; i < en->lane_count; i++) {
-        const struct active *a = en->lanes[i].active;
-        if (a && (!id || strcmp(a->job->id, id) == 0))
-            return true;
-    }
-    return false;
-}
-
-static void break_off_again(struct engine *en, const char *id)
-{
-    struct active *a;
-    for (a = TAILQ_FIRST(&en->all); a; a = TAILQ_NEXT(a, all))
-        if (!id || strcmp(a->job->id, id) == 0)
-            active_break_off(en, a, 0);
-}
-
-/*
- * A lane may have said that it is about to run and not have reached its box yet, where box_cancel()
- * finds nothing to do. So the word is repeated until the lanes are out; normally once is enough.
- */
-static void nudge_until_out(struct engine *en, const char *id)
-{
-    while (in_a_box(en, id)) {
-        struct timespec until = deadline(nudge_us);
-        if (pthread_cond_timedwait(&en->left, &en->lock, &until) != 0)
-            break_off_again(en, id);
-    }
+    if (!en->nudger_started)
+        return;
+    pthread_mutex_lock(&en->lock);
+    en->nudge_ends = true;
+    pthread_cond_signal(&en->nudge);
+    pthread_mutex_unlock(&en->lock);
+    pthread_join(en->nudger, NULL);
 }
 
 void engine_stop(struct engine *en)
@@ -199,11 +186,12 @@ void engine_stop(struct engine *en)
     }
     pthread_cond_broadcast(&en->work);
     pthread_cond_broadcast(&en->room);
-    nudge_until_out(en, NULL);
+    engine_break_off(en);
     pthread_mutex_unlock(&en->lock);
 
     for (int i = 0; i < en->lanes_started; i++)
         pthread_join(en->lanes[i].thread, NULL);
+    stop_nudger(en);
     engine_free(en);
 }
 
@@ -217,7 +205,7 @@ void engine_cancel(struct engine *en, const char *id)
     if (a && !a->cancelled && a->trouble.kind == ERR_NONE) {
         a->cancelled = true;
         bring_to_its_end(en, a);
-        nudge_until_out(en, id);
+        engine_break_off(en);
     }
     pthread_mutex_unlock(&en->lock);
 }

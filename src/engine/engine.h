@@ -35,7 +35,9 @@ struct engine_config {
  * must not block for long.
  */
 struct engine_sink {
-    void (*test_done)(void *arg, const struct test_result *t, size_t index); /* may be NULL */
+    /* A test that counts is over; t stays valid until finished. With stop_on_failure in the order
+     * of the tests; what is skipped or cancelled is seen in the result alone. May be NULL. */
+    void (*test_done)(void *arg, const struct test_result *t, size_t index);
     /* Exactly once per submitted job. result is owned by the callee; NULL: trouble of ours, see e.
      * The job is not used any more after the call. */
     void (*finished)(void *arg, struct result *result, const struct err *e);
@@ -51,7 +53,8 @@ struct engine_sink {
 MUST_USE struct engine *engine_start(const struct engine_config *config, struct keeper *k,
                                      const struct catalogue *catalogue, struct err *e);
 
-/* Cancel what runs (each job still gets its finished call, with err UNAVAILABLE), close the lanes. */
+/* Cancel what runs (each job still gets its finished call, with err UNAVAILABLE), close the lanes.
+ */
 void engine_stop(struct engine *en);
 CLEANUP_FOR(struct engine *, engine_stop)
 
@@ -65,7 +68,8 @@ void engine_submit(struct engine *en, const struct job *job, int attempt, struct
  */
 bool engine_wait_room(struct engine *en, int64_t wait_us);
 
-/* The job with this id, if it is here, ends with verdict cancelled. Threads: any. */
+/* The job with this id, if it is here, ends with verdict cancelled; does not wait for that.
+ * Threads: any. */
 void engine_cancel(struct engine *en, const char *id);
 
 struct engine_stats {

@@ -44,15 +44,6 @@ void active_drop_waiting(struct engine *en, struct active *a)
     pthread_cond_broadcast(&en->room);
 }
 
-void active_break_off(struct engine *en, struct active *a, size_t first)
-{
-    for (int i = 0; i < en->lane_count; i++) {
-        struct lane *l = &en->lanes[i];
-        if (l->active == a && l->test >= first)
-            box_cancel(l->box);
-    }
-}
-
 /* A started job goes before a fresh one; both lines are in the order of arrival. */
 static bool task_choose(struct engine *en, struct task *t)
 {
@@ -92,17 +83,10 @@ static bool task_wait(struct engine *en, struct task *t)
 
 /* ---- one run in the box ---- */
 
-/* Is the outcome of this test, or of the build, still wanted? With the lock. */
-static bool wanted(const struct active *a, size_t test)
-{
-    return !a->cancelled && a->trouble.kind == ERR_NONE &&
-           (test == SIZE_MAX || test <= a->first_failed);
-}
-
 static bool lane_enter(struct lane *l, struct active *a, size_t test)
 {
     pthread_mutex_lock(&l->en->lock);
-    bool go = wanted(a, test);
+    bool go = active_wanted(a, test);
     if (go) {
         l->active = a;
         l->test = test;
@@ -117,11 +101,10 @@ static bool lane_leave(struct lane *l, struct active *a)
 {
     int64_t rebuilds = box_rebuilds(l->box);
     pthread_mutex_lock(&l->en->lock);
-    bool go = wanted(a, l->test);
+    bool go = active_wanted(a, l->test);
     l->active = NULL;
     l->en->stats.rebuilds += rebuilds - l->rebuilds;
     l->rebuilds = rebuilds;
-    pthread_cond_broadcast(&l->en->left);
     pthread_mutex_unlock(&l->en->lock);
     return go;
 }
@@ -206,7 +189,7 @@ static void active_trouble(struct engine *en, struct active *a, const struct err
     if (a->trouble.kind == ERR_NONE)
         a->trouble = *e;
     active_drop_waiting(en, a);
-    active_break_off(en, a, 0);
+    engine_break_off(en);
     pthread_mutex_unlock(&en->lock);
 }
 
@@ -235,7 +218,7 @@ static void note_failure(struct engine *en, struct active *a, size_t k)
     if (k < a->first_failed) {
         a->first_failed = k;
         active_drop_waiting(en, a);
-        active_break_off(en, a, k + 1);
+        engine_break_off(en);
     }
     pthread_mutex_unlock(&en->lock);
 }
@@ -288,7 +271,7 @@ static void task_tests(struct lane *l, struct active *a)
         en->waiting += (int64_t)a->job->test_count - 1;
         wake_lanes(en, a->job->test_count - 1);
     }
-    if (!wanted(a, 0))
+    if (!active_wanted(a, 0))
         active_drop_waiting(en, a);
     pthread_mutex_unlock(&en->lock);
     task_test(l, a, 0);
@@ -361,7 +344,7 @@ static bool get_ready(struct lane *l, struct active *a, bool *run)
 static void task_begin(struct lane *l, struct active *a)
 {
     pthread_mutex_lock(&l->en->lock);
-    bool go = wanted(a, SIZE_MAX), run = false;
+    bool go = active_wanted(a, SIZE_MAX), run = false;
     pthread_mutex_unlock(&l->en->lock);
     if (go && !get_ready(l, a, &run))
         return;
@@ -387,7 +370,7 @@ static bool lane_open(struct lane *l)
     en->lanes_opened++;
     if (!box && en->open_error.kind == ERR_NONE)
         en->open_error = e;
-    pthread_cond_broadcast(&en->left);
+    pthread_cond_broadcast(&en->opened);
     pthread_mutex_unlock(&en->lock);
     return box != NULL;
 }

@@ -83,15 +83,18 @@ struct engine {
     struct cache *cache;
     struct lane *lanes;
     int lane_count;
+    pthread_t nudger;
+    bool nudger_started;
 
-    pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t work;  /* a task waits, or stopping */
-    pthread_cond_t room;  /* a lane is idle, or stopping */
-    pthread_cond_t left;  /* a lane left its box, was opened or ended */
+    pthread_mutex_t lock;  /* guards all below */
+    pthread_cond_t work;   /* a task waits, or stopping */
+    pthread_cond_t room;   /* a lane is idle, or stopping */
+    pthread_cond_t opened; /* a lane was opened, or could not be */
+    pthread_cond_t nudge;  /* something is to be broken off, or nudge_ends */
     struct active_list all, fresh, begun;
     int64_t waiting; /* tasks nobody has taken */
     int lanes_started, lanes_opened, lanes_idle;
-    bool stopping;
+    bool stopping, nudge_ends;
     struct err open_error; /* the first lane that could not be opened */
     struct engine_stats stats;
 };
@@ -116,8 +119,16 @@ void active_line_up(struct engine *en, struct active *a, bool first);
 /* No more of its tests are handed out. With the lock. */
 void active_drop_waiting(struct engine *en, struct active *a);
 
-/* Break off what runs for a job; tests from first on, SIZE_MAX its build too. With the lock. */
-void active_break_off(struct engine *en, struct active *a, size_t first);
+/* ---- nudge.c ---- */
+
+/* Is the outcome of this test, or of the build (SIZE_MAX), still wanted? With the lock. */
+bool active_wanted(const struct active *a, size_t test);
+
+/* Break off all that is run and not wanted; does not wait for it. With the lock. */
+void engine_break_off(struct engine *en);
+
+/* The thread that makes sure of it; arg is the engine. */
+void *nudge_main(void *arg);
 
 /* ---- build.c: what a job's programs start from ---- */
 

@@ -58,7 +58,7 @@ void fake_open_gate(void)
 void fake_wait_at_gate(int count)
 {
     pthread_mutex_lock(&lock);
-    while (now.at_gate < count)
+    while (now.came_to_gate < count)
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
 }
@@ -68,11 +68,10 @@ void fake_wait_at_gate(int count)
 static void wait_at_gate(struct box *b)
 {
     pthread_mutex_lock(&lock);
-    now.at_gate++;
+    now.came_to_gate++;
     pthread_cond_broadcast(&changed);
     while (!gate_open && !b->cancel)
         pthread_cond_wait(&changed, &lock);
-    now.at_gate--;
     pthread_mutex_unlock(&lock);
 }
 

@@ -26,7 +26,7 @@ struct fake_box_state {
     int open_fails;   /* lane with this number plus one cannot be opened; 0: all can */
     int run_fails;    /* the next so many runs are trouble of ours */
     int builds, runs; /* build steps and programs run */
-    int at_gate;      /* programs waiting there */
+    int came_to_gate; /* programs that did */
     unsigned lanes;   /* bit n: lane n has run a program */
     int cancelled;    /* runs that box_cancel() ended */
     int late_cancel;  /* the first box_cancel() comes before the run does, and does nothing */
@@ -40,7 +40,7 @@ void fake_set(struct fake_box_state state);
 /* Let everything pass the gate, those that come later too. */
 void fake_open_gate(void);
 
-/* Wait until so many programs are at the gate. */
+/* Wait until so many programs have come to the gate. */
 void fake_wait_at_gate(int count);
 
 #endif

@@ -344,6 +344,35 @@ TEST(tests_done_before_the_cancel_keep_their_results)
     assert_int_equal(s->told_count, 1);
 }
 
+static void wait_until_told(struct submitted *s, int count)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->told_count < count && !s->done)
+        pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/*
+ * Two jobs begun at the same moment: the lanes go on with the tests of the first, and no lane has
+ * the second while tests of it wait. Among so many rounds that state is cancelled often.
+ */
+TEST(a_job_cancelled_between_two_of_its_tests_ends_all_the_same)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2, NULL);
+    for (int i = 0; i < 500; i++) {
+        struct job *first = job_of("script", "print a"), *second = job_of("script", "print b");
+        job_tests(first, 60, NULL, NULL);
+        job_tests(second, 8, NULL, NULL);
+        CLEANUP(submitted_free) struct submitted *a = submit(en, first);
+        CLEANUP(submitted_free) struct submitted *b = submit(en, second);
+        wait_until_told(b, 1);
+        engine_cancel(en, second->id);
+        submitted_wait(b);
+        assert_true(b->result->verdict == VERDICT_CANCELLED ||
+                    b->result->verdict == VERDICT_ACCEPTED);
+    }
+}
+
 TEST(a_cancel_that_comes_before_the_program_runs_is_repeated)
 {
     CLEANUP(engine_stop) struct engine *en = start(1, NULL);
@@ -578,6 +607,7 @@ int main(void)
         E(what_runs_behind_the_first_failure_is_broken_off),
         E(a_running_job_can_be_cancelled),
         E(tests_done_before_the_cancel_keep_their_results),
+        E(a_job_cancelled_between_two_of_its_tests_ends_all_the_same),
         E(a_cancel_that_comes_before_the_program_runs_is_repeated),
         E(a_job_nobody_has_begun_can_be_cancelled),
         E(trouble_of_ours_is_tried_again_and_never_a_verdict),

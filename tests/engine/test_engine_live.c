@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_engine_live.c - the engine over real boxes: real compilers, real programs. Needs root (the
+ * keeper) and exits 77 without it.
+ *
+ *   EVALX_BOX        path of evalx-box
+ *   LANGUAGES_DIR    the catalogue, set by the build
+ */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/selftest.h"
+#include "submit.h"
+
+static struct keeper *keeper;
+static struct catalogue *catalogue;
+static char folder[] = "/tmp/evalx-test-XXXXXX";
+
+static const char add_source[] = "#include <stdio.h>\n"
+                                 "int main(void) { int a, b; scanf(\"%d %d\", &a, &b);"
+                                 " printf(\"%d\\n\", a + b); return 0; }\n";
+static const char loop_source[] = "int main(void) { for (volatile int i = 0;; i++) ; }\n";
+
+static struct engine *start(int lanes)
+{
+    struct err e = { 0 };
+    struct engine_config config = { .lanes = lanes, .cache_folder = folder };
+    struct engine *en = engine_start(&config, keeper, catalogue, &e);
+    if (!en)
+        fail_msg("engine_start: %s", e.text);
+    return en;
+}
+
+static struct engine_stats stats_of(struct engine *en)
+{
+    struct engine_stats stats;
+    engine_stats(en, &stats);
+    return stats;
+}
+
+static struct job *c_job(const char *source)
+{
+    struct job *job = job_of("c", source);
+    job->files[0].path = "main.c";
+    return job;
+}
+
+static struct job *add_job(const char *expected)
+{
+    struct job *job = c_job(add_source);
+    job_tests(job, 1, "2 3\n", expected);
+    return job;
+}
+
+static void assert_verdict(struct submitted *s, const char *verdict)
+{
+    struct result *r = submitted_wait(s);
+    if (!r)
+        fail_msg("trouble: %s", s->err.text);
+    if (strcmp(verdict_name(r->verdict), verdict) != 0)
+        fail_msg("%s, not %s: %s %.*s", verdict_name(r->verdict), verdict,
+                 r->message ? r->message : "", STR_FMT(r->compile.out));
+}
+
+static int remove_one(const char *path, UNUSED const struct stat *st, UNUSED int type,
+                      UNUSED struct FTW *ftw)
+{
+    return remove(path);
+}
+
+/* Every test begins with an empty cache. */
+static int empty_folder(UNUSED void **state)
+{
+    nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+    return mkdir(folder, 0700);
+}
+
+TEST(a_c_program_is_built_run_and_accepted)
+{
+    CLEANUP(engine_stop) struct engine *en = start(1);
+    CLEANUP(submitted_free) struct submitted *s = submit(en, add_job("5\n"));
+    assert_verdict(s, "accepted");
+    assert_true(s->result->compiled);
+    assert_false(s->result->cached);
+    assert_true(s->result->compile.wall_us > 0);
+    assert_true(str_is(s->result->tests[0].outcome.out, "5\n"));
+    assert_true(s->result->compile_us > 0 && s->result->run_us > 0);
+}
+
+TEST(a_python_program_is_run_from_its_source)
+{
+    CLEANUP(engine_stop) struct engine *en = start(1);
+    struct job *job =
+        job_of("python", "import sys\nprint(sum(map(int, sys.stdin.read().split())))");
+    job->files[0].path = "main.py";
+    job_tests(job, 1, "20 22", "42");
+    CLEANUP(submitted_free) struct submitted *s = submit(en, job);
+    assert_verdict(s, "accepted");
+    assert_false(s->result->compiled);
+}
+
+TEST(wrong_output_and_wrong_programs_are_told_apart)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2);
+    CLEANUP(submitted_free) struct submitted *wrong = submit(en, add_job("6\n"));
+    CLEANUP(submitted_free)
+    struct submitted *broken = submit(en, c_job("int main(void) { return x; }"));
+    CLEANUP(submitted_free)
+    struct submitted *crash = submit(en, c_job("int main(void) { return *(volatile int *)8; }"));
+    CLEANUP(submitted_free)
+    struct submitted *exits = submit(en, c_job("int main(void) { return 3; }"));
+    assert_verdict(wrong, "wrong_answer");
+    assert_verdict(broken, "compile_error");
+    assert_non_null(
+        memmem(broken->result->compile.out.ptr, broken->result->compile.out.len, "undeclared", 10));
+    assert_verdict(crash, "runtime_error");
+    assert_int_equal(crash->result->tests[0].outcome.signal, 11);
+    assert_verdict(exits, "runtime_error");
+    assert_int_equal(exits->result->tests[0].outcome.exit_code, 3);
+}
+
+TEST(limits_fire)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2);
+    struct job *loop = c_job(loop_source);
+    loop->tests[0].limits.cpu_us = 300 * US_PER_MS;
+    CLEANUP(submitted_free) struct submitted *cpu = submit(en, loop);
+    struct job *hog = c_job("#include <stdlib.h>\n#include <string.h>\nint main(void) { for (;;)"
+                            " memset(malloc(1 << 20), 1, 1 << 20); }");
+    hog->tests[0].limits.memory_bytes = 32 << 20;
+    CLEANUP(submitted_free) struct submitted *memory = submit(en, hog);
+    assert_verdict(cpu, "cpu_time_limit");
+    assert_string_equal(cpu->result->tests[0].outcome.limit, "cpu_time");
+    assert_verdict(memory, "memory_limit");
+}
+
+struct busy {
+    struct engine *en;
+    int most;
+    bool done;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct result *result;
+};
+
+static void note_busy(void *arg, UNUSED const struct test_result *t, UNUSED size_t index)
+{
+    struct busy *b = arg;
+    b->most = MAX(b->most, stats_of(b->en).lanes_busy);
+}
+
+static void note_end(void *arg, struct result *result, UNUSED const struct err *e)
+{
+    struct busy *b = arg;
+    pthread_mutex_lock(&b->lock);
+    b->result = result;
+    b->done = true;
+    pthread_cond_signal(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+}
+
+TEST(twenty_tests_are_spread_over_two_lanes)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2);
+    CLEANUP(job_free) struct job *job = add_job(NULL);
+    job_tests(job, 20, "20 22", "42");
+    struct busy b = { .en = en,
+                      .lock = PTHREAD_MUTEX_INITIALIZER,
+                      .changed = PTHREAD_COND_INITIALIZER };
+    engine_submit(en, job, 1, (struct engine_sink){ note_busy, note_end, &b });
+    pthread_mutex_lock(&b.lock);
+    while (!b.done)
+        pthread_cond_wait(&b.changed, &b.lock);
+    pthread_mutex_unlock(&b.lock);
+    assert_non_null(b.result);
+    assert_int_equal(b.result->verdict, VERDICT_ACCEPTED);
+    assert_int_equal(b.result->test_count, 20);
+    assert_int_equal(b.most, 2);
+    assert_int_equal(stats_of(en).runs, 21);
+    result_free(b.result);
+}
+
+TEST(the_same_program_again_is_not_compiled)
+{
+    for (int i = 0; i < 2; i++) { /* the second time in a new engine: from disk */
+        CLEANUP(engine_stop) struct engine *en = start(1);
+        for (int j = 0; j < 2; j++) {
+            CLEANUP(submitted_free) struct submitted *s = submit(en, add_job("5"));
+            assert_verdict(s, "accepted");
+            assert_int_equal(s->result->cached, i + j > 0);
+        }
+        assert_int_equal(stats_of(en).runs, i == 0 ? 3 : 2);
+    }
+}
+
+TEST(equal_programs_at_the_same_time_are_compiled_once)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2);
+    struct submitted *s[6];
+    for (int i = 0; i < 6; i++)
+        s[i] = submit(en, add_job("5"));
+    for (int i = 0; i < 6; i++) {
+        assert_verdict(s[i], "accepted");
+        submitted_free(s[i]);
+    }
+    assert_int_equal(stats_of(en).runs, 7);
+    assert_int_equal(stats_of(en).cache_misses, 1);
+    assert_int_equal(stats_of(en).cache_hits, 5);
+}
+
+static int damage(const char *path, UNUSED const struct stat *st, int type, UNUSED struct FTW *ftw)
+{
+    if (type != FTW_F)
+        return 0;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "damage", 6, 2000), 6);
+    return close(fd);
+}
+
+TEST(a_damaged_build_on_disk_is_made_again)
+{
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(engine_stop) struct engine *en = start(1);
+        CLEANUP(submitted_free) struct submitted *s = submit(en, add_job("5"));
+        assert_verdict(s, "accepted");
+        assert_false(s->result->cached);
+        nftw(folder, damage, 10, FTW_PHYS);
+    }
+}
+
+/* A program that runs until it is stopped, and is surely running. */
+static struct submitted *submit_loop(struct engine *en)
+{
+    struct job *job = c_job(loop_source);
+    job->tests[0].limits.cpu_us = job->tests[0].limits.wall_us = 60 * US_PER_S;
+    struct submitted *s = submit(en, job);
+    while (stats_of(en).runs < 2) /* the compiler's and its own */
+        usleep(1000);
+    return s;
+}
+
+TEST(a_running_program_is_cancelled_at_once)
+{
+    CLEANUP(engine_stop) struct engine *en = start(1);
+    CLEANUP(submitted_free) struct submitted *s = submit_loop(en);
+    int64_t before = mono_us();
+    engine_cancel(en, s->job->id);
+    assert_verdict(s, "cancelled");
+    assert_true(mono_us() - before < US_PER_S);
+    CLEANUP(submitted_free) struct submitted *next = submit(en, add_job("5"));
+    assert_verdict(next, "accepted");
+}
+
+TEST(stop_gives_a_running_program_back)
+{
+    struct engine *en = start(2);
+    CLEANUP(submitted_free) struct submitted *s = submit_loop(en);
+    CLEANUP(submitted_free) struct submitted *waiting = submit(en, c_job(loop_source));
+    int64_t before = mono_us();
+    engine_stop(en);
+    assert_true(mono_us() - before < 2 * US_PER_S);
+    assert_null(submitted_wait(s));
+    assert_int_equal(s->err.kind, ERR_UNAVAILABLE);
+    assert_null(submitted_wait(waiting));
+}
+
+TEST(behind_the_first_failure_all_is_skipped)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2);
+    for (int i = 0; i < 5; i++) {
+        struct job *job = add_job(NULL);
+        job->stop_on_failure = true;
+        job_tests(job, 10, "20 22", "42");
+        job->tests[3].expected = job->tests[4].expected = STR("43");
+        CLEANUP(submitted_free) struct submitted *s = submit(en, job);
+        assert_verdict(s, "wrong_answer");
+        for (size_t k = 0; k < 10; k++)
+            assert_string_equal(verdict_name(s->result->tests[k].outcome.verdict),
+                                k < 3    ? "accepted"
+                                : k == 3 ? "wrong_answer"
+                                         : "skipped");
+    }
+}
+
+TEST(the_self_tests_of_c_and_python_pass)
+{
+    CLEANUP(engine_stop) struct engine *en = start(1);
+    const char *ids[] = { "c", "python" };
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        struct err e = { 0 };
+        const struct language *lang = catalogue_find(catalogue, str_of(ids[i]), &e);
+        assert_non_null(lang);
+        CLEANUP(result_free) struct result *r = NULL;
+        MUST(language_selftest(en, lang, &r, &e));
+        assert_string_equal(verdict_name(r->verdict), "accepted");
+    }
+}
+
+static bool open_house(struct err *e)
+{
+    catalogue = catalogue_load(LANGUAGES_DIR, e);
+    if (!catalogue)
+        return false;
+    const struct language *python = catalogue_find(catalogue, STR("python"), e);
+    struct keeper_config config = { .program = getenv("EVALX_BOX"),
+                                    .etc = python ? python->etc : NULL };
+    keeper = keeper_start(&config, e);
+    return keeper != NULL;
+}
+
+#define L(name) cmocka_unit_test_setup(name, empty_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        L(a_c_program_is_built_run_and_accepted),
+        L(a_python_program_is_run_from_its_source),
+        L(wrong_output_and_wrong_programs_are_told_apart),
+        L(limits_fire),
+        L(twenty_tests_are_spread_over_two_lanes),
+        L(the_same_program_again_is_not_compiled),
+        L(equal_programs_at_the_same_time_are_compiled_once),
+        L(a_damaged_build_on_disk_is_made_again),
+        L(a_running_program_is_cancelled_at_once),
+        L(stop_gives_a_running_program_back),
+        L(behind_the_first_failure_all_is_skipped),
+        L(the_self_tests_of_c_and_python_pass),
+    };
+    if (geteuid() != 0) {
+        printf("skipped: the boxes need root\n");
+        return 77;
+    }
+    struct err e = { 0 };
+    if (!open_house(&e)) {
+        printf("%s\n", e.text);
+        return 1;
+    }
+    CHECK(mkdtemp(folder));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+    keeper_stop(keeper);
+    catalogue_free(catalogue);
+    return failed;
+}
