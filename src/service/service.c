@@ -200,7 +200,7 @@ static void check(struct health_check *c, const char *name, bool ok, const char 
 int service_health(struct service *s, struct health_check out[HEALTH_MAX])
 {
     struct err e = { 0 };
-    char detail[160];
+    char detail[240];
     int n = 0;
 
     bool ok = store_sync(s->store, &e);

@@ -110,7 +110,7 @@ MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct
 struct health_check {
     const char *name; /* "store", "queue", "lanes", ... */
     bool ok;
-    char detail[160];
+    char detail[240];
     char fix[160];
 };
 enum { HEALTH_MAX = 40 };
