@@ -56,17 +56,20 @@ static void keep_file(struct report *r, const char *path, int fd, const struct s
     f->mode = st->st_mode & 0111 ? 0755 : 0644;
 }
 
-static bool copy_sealed(int from, int64_t size, int *ret, struct err *e)
+/* Mode without write for anybody; what was a program stays one, so that it can be run from here. */
+static bool copy_sealed(int from, const struct stat *st, int *ret, struct err *e)
 {
     CLEANUP(fd_close) int to = memfd_create("collected", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (to < 0)
         return err_sys(e, "memory file");
-    for (off_t at = 0; at < size;) {
-        ssize_t n = sendfile(to, from, &at, (size_t)(size - at));
+    for (off_t at = 0; at < st->st_size;) {
+        ssize_t n = sendfile(to, from, &at, (size_t)(st->st_size - at));
         if (n <= 0)
             return err_sys(e, "copy");
     }
-    if (fchmod(to, 0444) != 0 || !memfd_seal(to, e))
+    if (fchmod(to, st->st_mode & 0111 ? 0555 : 0444) != 0)
+        return err_sys(e, "mode of a collected file");
+    if (!memfd_seal(to, e))
         return false;
     *ret = TAKE_FD(to);
     return true;
@@ -100,7 +103,7 @@ static bool take_file(struct walk *w, struct err *e)
     int copy = -1;
     if (pattern < 0)
         return true;
-    if (!copy_sealed(fd, st.st_size, &copy, e))
+    if (!copy_sealed(fd, &st, &copy, e))
         return err_add(e, "collect");
     keep_file(w->report, w->path, copy, &st);
     w->used[pattern] += st.st_size;
