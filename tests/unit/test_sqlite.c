@@ -287,6 +287,22 @@ DB(writes_of_one_thread_keep_their_order)
         assert_int_equal(puts[i].order, i);
 }
 
+DB(a_burst_longer_than_a_transaction_is_carried_out_whole)
+{
+    enum { COUNT = 5000 };
+    static struct told burst[COUNT];
+    struct halt halt;
+    halt_writer(&halt, db, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        burst[i] = (struct told){ .put = { .key = i } };
+        db_write_later(db, put_told, tell, &burst[i]);
+    }
+    sem_post(&halt.go_on);
+    while (!burst[COUNT - 1].calls)
+        sched_yield();
+    assert_int_equal(count_rows(db), COUNT + 1);
+}
+
 DB(a_write_for_later_is_carried_out_unasked)
 {
     struct told t = { .put = { .key = 1 } };
@@ -514,6 +530,23 @@ static bool fill(struct db_conn *c, void *arg, struct err *e)
         return false;
     db_bind_int(s, 1, *(int64_t *)arg % 100);
     return db_step(s, e) == GOT_NONE;
+}
+
+static bool read_synchronous(struct db_conn *c, void *arg, struct err *e)
+{
+    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, "PRAGMA synchronous", e);
+    if (!s || db_step(s, e) != GOT_ONE)
+        return false;
+    *(int64_t *)arg = db_int(s, 0);
+    return true;
+}
+
+DB(a_commit_is_on_the_disk)
+{
+    struct err e;
+    int64_t synchronous;
+    MUST(db_write_wait(db, read_synchronous, &synchronous, &e));
+    assert_int_equal(synchronous, 2); /* FULL: an fsync of the log in every commit */
 }
 
 DB(the_log_does_not_grow_for_ever)
@@ -745,7 +778,9 @@ RUN_TESTS(T(a_full_disk_is_told_and_works_again_with_room), /* forks: before any
           D(writes_that_gather_share_one_transaction), D(a_failing_write_is_rolled_back_alone),
           D(a_key_that_exists_is_a_conflict), D(sync_tells_a_failure_once),
           D(sync_tells_only_whose_write_failed), D(a_failure_that_was_waited_for_is_not_told_again),
-          D(writes_of_one_thread_keep_their_order), D(a_write_for_later_is_carried_out_unasked),
+          D(writes_of_one_thread_keep_their_order),
+          D(a_burst_longer_than_a_transaction_is_carried_out_whole),
+          D(a_write_for_later_is_carried_out_unasked), D(a_commit_is_on_the_disk),
           D(a_done_may_write_again_and_closing_carries_it_out), D(a_crowd_is_told_the_truth_each),
           D(readers_do_not_wait_for_the_writer), D(a_reader_waits_until_one_is_given_back),
           D(readers_cannot_write), D(any_bytes_come_back_and_null_is_not_empty),

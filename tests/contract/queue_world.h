@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue_world.h - a queue of any backend for one test, and the words the tests are written in. */
+#ifndef EVALX_TESTS_QUEUE_WORLD_H
+#define EVALX_TESTS_QUEUE_WORLD_H
+
+#include "contract.h"
+#include "drivers/sqlite.h"
+#include "queue/queue.h"
+
+enum { LEASE_US = 60 * 1000 * 1000 };
+
+struct world;
+
+struct backend {
+    const char *name;
+    void (*open)(struct world *w, int64_t (*now_us)(void));
+    void (*close)(struct world *w);
+    bool survives; /* a restart of the process */
+};
+
+struct world {
+    const struct backend *backend;
+    struct queue *q;
+    struct db *db;
+    char folder[64];
+};
+
+static void memory_open(struct world *w, int64_t (*now_us)(void))
+{
+    w->q = queue_memory_open(&(struct queue_config){ LEASE_US, now_us });
+}
+
+static void memory_close(struct world *w)
+{
+    queue_close(w->q);
+}
+
+static void sqlite_open(struct world *w, int64_t (*now_us)(void))
+{
+    struct err e;
+    char path[80];
+    snprintf(path, sizeof path, "%s/q.db", w->folder);
+    MUST(w->db = db_open(path, &e));
+    MUST(w->q = queue_sqlite_open(w->db, &(struct queue_config){ LEASE_US, now_us }, &e));
+}
+
+static void sqlite_close(struct world *w)
+{
+    queue_close(w->q);
+    db_close(w->db);
+}
+
+static const struct backend backends[] = {
+    { "memory", memory_open, memory_close, false },
+    { "sqlite", sqlite_open, sqlite_close, true },
+};
+
+static int setup(void **state)
+{
+    static struct world world;
+    world = (struct world){ .backend = *state };
+    folder_make(world.folder);
+    world.backend->open(&world, test_clock);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    w->backend->close(w);
+    folder_remove(w->folder);
+    return 0;
+}
+
+UNUSED static void reopen(struct world *w, int64_t (*now_us)(void))
+{
+    w->backend->close(w);
+    w->backend->open(w, now_us);
+}
+
+/* ---- words the tests are written in ---- */
+
+#define QUEUE(name)                                                                                \
+    static void name##_body(struct world *w, struct queue *q);                                     \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        struct world *w = *state;                                                                  \
+        name##_body(w, w->q);                                                                      \
+    }                                                                                              \
+    static void name##_body(UNUSED struct world *w, UNUSED struct queue *q)
+
+static void push(struct queue *q, const char *id, int priority, int64_t delay_us)
+{
+    struct err e;
+    MUST(queue_push(q, id, priority, delay_us, &e));
+}
+
+static struct ticket pull(struct queue *q)
+{
+    struct err e;
+    struct ticket t = { 0 };
+    assert_int_equal(queue_pull(q, 0, &t, &e), GOT_ONE);
+    return t;
+}
+
+UNUSED static struct ticket pull_is(struct queue *q, const char *id, int attempt)
+{
+    struct ticket t = pull(q);
+    assert_string_equal(t.id, id);
+    assert_int_equal(t.attempt, attempt);
+    return t;
+}
+
+UNUSED static void is_empty(struct queue *q)
+{
+    struct err e;
+    struct ticket t;
+    assert_int_equal(queue_pull(q, 0, &t, &e), GOT_NONE);
+}
+
+UNUSED static void ack(struct queue *q, const struct ticket *t)
+{
+    struct err e;
+    MUST(queue_ack(q, t, &e));
+}
+
+UNUSED static struct queue_stats stats_of(struct queue *q)
+{
+    struct err e;
+    struct queue_stats stats;
+    MUST(queue_stats(q, &stats, &e));
+    return stats;
+}
+
+/* Every way of holding on to a lease says that it is lost. */
+UNUSED static void is_stale(struct queue *q, const struct ticket *t)
+{
+    struct err e = { 0 };
+    assert_false(queue_extend(q, t, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    e.kind = ERR_NONE;
+    assert_false(queue_give_back(q, t, 0, true, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+#endif
