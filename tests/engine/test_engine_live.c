@@ -65,9 +65,11 @@ static void assert_verdict(struct submitted *s, const char *verdict)
     struct result *r = submitted_wait(s);
     if (!r)
         fail_msg("trouble: %s", s->err.text);
-    if (strcmp(verdict_name(r->verdict), verdict) != 0)
-        fail_msg("%s, not %s: %s %.*s", verdict_name(r->verdict), verdict,
-                 r->message ? r->message : "", STR_FMT(r->compile.out));
+    if (strcmp(verdict_name(r->verdict), verdict) == 0)
+        return;
+    const struct outcome *o = r->test_count > 0 ? &r->tests[0].outcome : &r->compile;
+    fail_msg("%s, not %s: %s %s %.*s", verdict_name(r->verdict), verdict,
+             r->message ? r->message : "", o->message ? o->message : "", STR_FMT(o->out));
 }
 
 static int remove_one(const char *path, UNUSED const struct stat *st, UNUSED int type,
