@@ -22,15 +22,29 @@ class Lanes:
     """Lanes 0..count-1 of one keeper, in one process that has a secret in its environment."""
 
     def __init__(self, count, secret):
-        name, _, value = secret.partition("=")
         self.count = count
+        self.secret = secret
+        self.next_id = 0
+        self.start()
+
+    def start(self):
+        name, _, value = self.secret.partition("=")
         self.driver = subprocess.Popen(
             [str(boxrun()), "--keeper", str(cases.BUILD / "src" / "sandbox" / "evalx-box"), "--jobs",
-             "--lanes", str(count), *extra_arguments()],
-            env={**os.environ, name: value}, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, restore_signals=False)  # a server ignores SIGPIPE, too
-        self.next_id = 0
-        self.rebuilds = [0] * count
+             "--lanes", str(self.count), *extra_arguments()],
+            env={**os.environ, name: value}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            restore_signals=False)  # a server ignores SIGPIPE, too
+        self.fresh = [self.probe(lane) for lane in range(self.count)]
+
+    def restart(self):
+        """After a breach: what it left must not fail the tests that follow."""
+        self.close()
+        self.start()
+
+    def probe(self, lane):
+        """The clean run of probe.c."""
+        return self.run(job(cases.Probe(), lane=lane, args=["one", "two words"],
+                            files=[{"path": "given.txt", "text": "given\n", "mode": 0o444}]))
 
     @staticmethod
     def missing():
@@ -81,8 +95,12 @@ class Lanes:
         return reply
 
     def close(self):
-        self.driver.stdin.close()
+        try:
+            self.driver.stdin.close()
+        except BrokenPipeError:
+            pass
         self.driver.wait(30)
+        self.driver.stdout.close()
 
 
 def boxrun():

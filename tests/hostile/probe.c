@@ -183,9 +183,6 @@ int main(int argc, char **argv)
 {
     static const char *const status[] = {
         "Umask",
-        "Uid",
-        "Gid",
-        "Groups",
         "Threads",
         "Sig",
         "Shd",

@@ -7,6 +7,7 @@ must be those of a small program: nothing of the attack is left, nothing of it i
 EVALX_BUILD names the build folder. What a program does and what must happen stands on top of it.
 """
 
+import difflib
 import os
 import pwd
 import subprocess
@@ -31,50 +32,51 @@ def names(case):
     return case.name
 
 
-@pytest.fixture(scope="module")
-def fresh(lanes):
-    """What the probe says on lanes that have run nothing else."""
-    return [probe(lanes, lane) for lane in range(lanes.count)]
-
-
-def probe(lanes, lane):
-    program = cases.Probe()
-    report = lanes.run(job(program, lane=lane, args=["one", "two words"],
-                           files=[{"path": "given.txt", "text": "given\n", "mode": 0o444}]))
+def check_clean(lanes, lane):
+    """The probe prints what it printed on the fresh lane, and costs what a small program costs."""
+    report = lanes.probe(lane)
     assert (report["end"], report["exit_code"], report["err"]) == ("exit", 0, b"")
-    assert b"SEES" not in report["out"], report["out"].decode()
-    assert report["cpu_us"] < PROBE_CPU_US
+    seen, before = (r["out"].decode().splitlines() for r in (report, lanes.fresh[lane]))
+    sees = [line for line in seen if "SEES" in line]
+    assert not sees, sees
+    changed = list(difflib.unified_diff(before, seen, lineterm="", n=0))
+    assert not changed, changed[3:]
+    assert report["cpu_us"] < PROBE_CPU_US * cases.SLOW
     assert report["memory_bytes"] < PROBE_MEMORY
-    return report["out"].decode()
+    assert report["rebuilds"] == lanes.fresh[lane]["rebuilds"], "the lane had to be replaced"
 
 
-def check_clean(lanes, lane, fresh):
-    seen = probe(lanes, lane)
-    assert seen == fresh[lane]
+@pytest.fixture
+def clean(lanes):
+    """Ends a test with a clean run on every lane; a lane that is not clean is not used again."""
+    yield
+    try:
+        for lane in range(lanes.count):
+            check_clean(lanes, lane)
+    except BaseException:
+        lanes.restart()
+        raise
 
 
 @pytest.mark.parametrize("case", ONE_LANE, ids=names)
-def test_the_box_holds_and_the_next_run_sees_nothing(lanes, bait, fresh, case):
+def test_the_box_holds_and_the_next_run_sees_nothing(lanes, bait, clean, case):
     visits = len(bait.visits)
     report = lanes.run(job(case, fill=bait.fill))
     wrong = expect.mismatches(case.expect, report)
     assert not wrong, "; ".join(wrong) + f" | {report}"
-    check_clean(lanes, 0, fresh)
     assert len(bait.visits) == visits, "a service of the host was reached"
 
 
 @pytest.mark.parametrize("case", TWO_LANES, ids=names)
-def test_two_boxes_at_once_know_nothing_of_each_other(lanes, bait, fresh, case):
+def test_two_boxes_at_once_know_nothing_of_each_other(lanes, bait, clean, case):
     jobs = [job(case, lane=n, args=[role], fill=bait.fill) for n, role in enumerate(case.roles)]
     for role, report in zip(case.roles, lanes.run_together(jobs)):
         wrong = expect.mismatches(case.expect, report)
         assert not wrong, f"{role}: " + "; ".join(wrong) + f" | {report}"
-    for lane in range(lanes.count):
-        check_clean(lanes, lane, fresh)
 
 
 @pytest.mark.parametrize("name", ["fds/stdin_reopen", "fds/stdin_marks"])
-def test_an_input_that_runs_share_carries_nothing_between_them(lanes, name):
+def test_an_input_that_runs_share_carries_nothing_between_them(lanes, clean, name):
     case = next(c for c in ONE_LANE if c.name == name)
     for lane in (0, 1, 0):
         report = lanes.run(job(case, lane=lane, stdin_shared="everybody"))
@@ -82,7 +84,7 @@ def test_an_input_that_runs_share_carries_nothing_between_them(lanes, name):
         assert not wrong, "; ".join(wrong)
 
 
-def test_a_program_that_runs_share_carries_nothing_between_them(lanes):
+def test_a_program_that_runs_share_carries_nothing_between_them(lanes, clean):
     case = next(c for c in ONE_LANE if c.name == "fds/own_executable")
     for lane in (0, 1, 0):
         report = lanes.run(job(case, lane=lane))
@@ -90,7 +92,7 @@ def test_a_program_that_runs_share_carries_nothing_between_them(lanes):
         assert not wrong, "; ".join(wrong)
 
 
-def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, fresh):
+def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, clean):
     plant = ["/bin/sh", "-c", "ln -s /tmp/stolen main.c; ln -s /tmp folder; mkfifo pipe; "
                               "ln -s /dev/shm/stolen deep; echo planted"]
     show = ["/bin/sh", "-c", "ls -A /tmp /dev/shm"]
@@ -102,17 +104,15 @@ def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, 
     if "error" not in report:
         assert report["out"] == b"/dev/shm:\n\n/tmp:\n"
     lanes.wipe(0)
-    check_clean(lanes, 0, fresh)
 
 
-def test_a_kept_box_is_wiped_even_when_its_size_changes(lanes, fresh):
+def test_a_kept_box_is_wiped_even_when_its_size_changes(lanes, clean):
     leave = ["/bin/sh", "-c", "echo leak >file; echo leak >/tmp/file; echo left"]
     look = ["/bin/sh", "-c", "cat /box/file /tmp/file"]
     smaller = {**limits(cases.LIMITS), "disk_bytes": 8 << 20}
     assert lanes.run({"argv": leave, "keep": True})["out"] == b"left\n"
     assert lanes.run({"argv": look, "keep": True, "limits": smaller})["out"] == b"leak\nleak\n"
     lanes.wipe(0)
-    check_clean(lanes, 0, fresh)
 
 
 TINY = {
@@ -133,11 +133,10 @@ TINY = {
 
 @pytest.mark.parametrize("python", [False, True], ids=["small program", "large program"])
 @pytest.mark.parametrize("tiny", TINY.values(), ids=TINY)
-def test_limits_that_hardly_let_anything_start_are_no_trouble_of_ours(lanes, fresh, tiny, python):
+def test_limits_that_hardly_let_anything_start_are_no_trouble_of_ours(lanes, clean, tiny, python):
     """Whatever comes of it is a report, never an error of the sandbox, and the lane goes on."""
     plan = job(cases.Probe()) if not python else {"argv": ["/usr/bin/python3", "-c", "print(1)"]}
     lanes.run({**plan, "limits": {**limits(cases.LIMITS), **tiny}})
-    check_clean(lanes, 0, fresh)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user: needs root")

@@ -13,6 +13,6 @@ int main(void)
 
     REFUSED(mq_open("/hostile", O_CREAT | O_RDWR, 0666, &attr), ENOSPC, EPERM, EMFILE, ENOSYS,
             EACCES);
-    REFUSED(mq_open("/hostile", O_RDWR), ENOENT, EPERM, ENOSYS, EACCES);
+    REFUSED(mq_open("/hostile", O_RDWR), ENOENT, ENOSPC, EPERM, ENOSYS, EACCES);
     return verdict();
 }

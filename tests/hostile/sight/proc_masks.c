@@ -73,8 +73,6 @@ int main(void)
         "/proc/irq/default_smp_affinity",
         "/proc/sysrq-trigger",
         "/proc/sys/kernel/randomize_va_space",
-        "/proc/self/uid_map",
-        "/proc/self/setgroups",
         "/proc/sys/user/max_user_namespaces",
         "/proc/self/timerslack_ns_",
         "/proc/mtrr",
