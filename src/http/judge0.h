@@ -56,6 +56,27 @@ const char *judge0_language_name(const struct language *l, const struct judge0_n
 const struct language *judge0_language(const struct catalogue *c, int64_t id,
                                        const struct judge0_name **ret_name);
 
+struct judge0_row {
+    int id;
+    const char *name;
+    bool archived;
+    const char *source_file, *compile_cmd, *run_cmd; /* NULL: null */
+};
+
+/* The row of an id that may be shown, archived ones included. False: there is none. */
+bool judge0_row_find(const struct catalogue *c, int64_t id, struct arena *arena,
+                     struct judge0_row *ret);
+
+/* All of them, by name. */
+size_t judge0_rows(const struct catalogue *c, bool archived_too, struct arena *arena,
+                   struct judge0_row **ret);
+
+/* judge0_archived.c: ids that no catalogue serves any more. */
+size_t judge0_archived_count(void);
+struct judge0_row judge0_archived_at(size_t index);
+
+/* ---- judge0_view.c: statuses ---- */
+
 extern const struct judge0_status {
     int id;
     const char *description;
@@ -103,6 +124,11 @@ void judge0_errors_put(const struct judge0_errors *errors, struct json_writer *w
 bool judge0_read(const struct judge0_source *source, const struct context *context,
                  struct arena *arena, struct judge0_submission *ret, struct judge0_errors *errors);
 
+/* What /about says, and programs find in JUDGE0_HOMEPAGE and the like. */
+#define JUDGE0_HOMEPAGE    "evalX, a server compatible with Judge0"
+#define JUDGE0_SOURCE_CODE "evalX"
+#define JUDGE0_MAINTAINER  "the operator of this server"
+
 /* The job a valid submission stands for; owned by the caller. */
 struct job *judge0_job(const struct judge0_submission *s, const struct context *context);
 
@@ -116,7 +142,7 @@ void judge0_face_of_native(const struct job *job, const struct context *context,
 /* "5.0", "0.002": a decimal column. */
 const char *judge0_decimal(double value, struct arena *arena);
 
-/* ---- judge0_view.c: statuses and columns of a record ---- */
+/* ---- judge0_view.c: a record as Judge0 tells it ---- */
 
 struct judge0_view {
     const struct record *record;

@@ -342,12 +342,14 @@ static void check_language(struct reader *r, bool has_id, const struct context *
         add(r, "language_id", "language with id  doesn't exist");
         return;
     }
-    s->language = judge0_language(context->catalogue, s->language_id, &s->name);
-    if (!s->language)
+    struct judge0_row row;
+    if (!judge0_row_find(context->catalogue, s->language_id, r->arena, &row))
         add(r, "language_id", "language with id %lld doesn't exist", (long long)s->language_id);
-    else if (s->name->archived)
+    else if (row.archived)
         add(r, "language_id", "language with id %lld is archived and cannot be used anymore",
             (long long)s->language_id);
+    else
+        s->language = judge0_language(context->catalogue, s->language_id, &s->name);
 }
 
 static void check_flag(struct reader *r, const char *name, bool on, bool allowed)

@@ -30,9 +30,9 @@ static const char **environment_of(struct arena *arena, const struct context *co
         arena_printf(arena, "LANG=%s", locale),
         arena_printf(arena, "LC_ALL=%s", locale),
         "LANGUAGE=en_US:en",
-        "JUDGE0_HOMEPAGE=https://judge0.com",
-        "JUDGE0_SOURCE_CODE=https://github.com/judge0/judge0",
-        "JUDGE0_MAINTAINER=Herman Zvonimir Došilović <hermanz.dosilovic@gmail.com>",
+        "JUDGE0_HOMEPAGE=" JUDGE0_HOMEPAGE,
+        "JUDGE0_SOURCE_CODE=" JUDGE0_SOURCE_CODE,
+        "JUDGE0_MAINTAINER=" JUDGE0_MAINTAINER,
         arena_printf(arena, "JUDGE0_VERSION=%s", context->config.judge0.version),
         "LIBC_FATAL_STDERR_=1",
     };

@@ -2,7 +2,6 @@
 /*
  * What the Judge0 face says about itself: languages, statuses, settings, figures.
  */
-#include <strings.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
@@ -12,56 +11,26 @@
 
 /* ---- languages ---- */
 
-struct listed {
-    int id;
-    const char *name;
-    bool archived;
-};
-
-static int by_name(const void *a, const void *b)
+static void put_text(struct json_writer *w, const char *key, const char *text)
 {
-    const struct listed *x = a, *y = b;
-    int order = strcasecmp(x->name, y->name);
-    return order ? order : x->id - y->id;
-}
-
-/* Every id that may be shown, by name. */
-static size_t languages_listed(struct request *r, bool archived_too, struct listed **ret)
-{
-    const struct catalogue *c = r->context->catalogue;
-    size_t most = 0, count = 0;
-    for (size_t i = 0; i < catalogue_count(c); i++)
-        most += catalogue_at(c, i)->judge0_count;
-    struct listed *all = arena_array(&r->arena, most + 1, sizeof *all);
-    for (size_t i = 0; i < catalogue_count(c); i++) {
-        const struct language *l = catalogue_at(c, i);
-        for (size_t k = 0; k < l->judge0_count; k++) {
-            const struct judge0_name *n = &l->judge0[k];
-            if (n->archived ? archived_too : l->offered)
-                all[count++] =
-                    (struct listed){ n->id, judge0_language_name(l, n, &r->arena), n->archived };
-        }
-    }
-    qsort(all, count, sizeof *all, by_name);
-    *ret = all;
-    return count;
+    json_put_key(w, key);
+    json_put_text(w, text);
 }
 
 static void put_languages(struct request *r, bool all)
 {
-    struct listed *languages;
-    size_t count = languages_listed(r, all, &languages);
+    struct judge0_row *rows;
+    size_t count = judge0_rows(r->context->catalogue, all, &r->arena, &rows);
     struct json_writer w = reply_json(r, 200);
     json_put_array(&w);
     for (size_t i = 0; i < count; i++) {
         json_put_object(&w);
         json_put_key(&w, "id");
-        json_put_int(&w, languages[i].id);
-        json_put_key(&w, "name");
-        json_put_text(&w, languages[i].name);
+        json_put_int(&w, rows[i].id);
+        put_text(&w, "name", rows[i].name);
         if (all) {
             json_put_key(&w, "is_archived");
-            json_put_bool(&w, languages[i].archived);
+            json_put_bool(&w, rows[i].archived);
         }
         json_put_object_end(&w);
     }
@@ -78,56 +47,27 @@ static void languages_all(struct request *r)
     put_languages(r, true);
 }
 
-/* A template as Judge0 writes it: "gcc %s main.c"; NULL for none. */
-static const char *command_shown(struct request *r, const struct command *c, const char *source)
-{
-    static const char *const options[] = { "%s", NULL };
-    static const char *const none[] = { NULL };
-    if (!c->argv)
-        return NULL;
-    const char *dot = strrchr(source, '.');
-    struct command_words words = {
-        .options = options,
-        .args = none,
-        .source = source,
-        .main =
-            dot ? arena_str(&r->arena, (struct str){ source, (size_t)(dot - source) }).ptr : source,
-        .memory_bytes = r->context->config.judge0.memory_limit * 1024,
-    };
-    const char *const *argv = command_fill(c, &words, &r->arena);
-    const char *text = argv[0] ? argv[0] : "";
-    for (size_t i = 1; argv[0] && argv[i]; i++)
-        text = arena_printf(&r->arena, "%s %s", text, argv[i]);
-    return text;
-}
-
+/* "071" and "71abc" are 71 there. */
 static void language(struct request *r)
 {
     int64_t id = 0;
+    struct judge0_row row;
     size_t digits = strspn(r->args[0], "0123456789");
-    const struct judge0_name *n = NULL;
-    const struct language *l = NULL;
-    if (digits && digits < 18 && parse_int((struct str){ r->args[0], digits }, &id))
-        l = judge0_language(r->context->catalogue, id, &n);
-    if (!l) {
+    if (!digits || digits > 17 || !parse_int((struct str){ r->args[0], digits }, &id) ||
+        !judge0_row_find(r->context->catalogue, id, &r->arena, &row)) {
         judge0_error(r, 404);
         return;
     }
-    const char *source = n->source_file ? n->source_file : l->source_file;
     struct json_writer w = reply_json(r, 200);
     json_put_object(&w);
     json_put_key(&w, "id");
-    json_put_int(&w, id);
-    json_put_key(&w, "name");
-    json_put_text(&w, judge0_language_name(l, n, &r->arena));
+    json_put_int(&w, row.id);
+    put_text(&w, "name", row.name);
     json_put_key(&w, "is_archived");
-    json_put_bool(&w, n->archived);
-    json_put_key(&w, "source_file");
-    json_put_text(&w, source);
-    json_put_key(&w, "compile_cmd");
-    json_put_text(&w, source ? command_shown(r, &l->build, source) : NULL);
-    json_put_key(&w, "run_cmd");
-    json_put_text(&w, source ? command_shown(r, &l->run, source) : NULL);
+    json_put_bool(&w, row.archived);
+    put_text(&w, "source_file", row.source_file);
+    put_text(&w, "compile_cmd", row.compile_cmd);
+    put_text(&w, "run_cmd", row.run_cmd);
     json_put_object_end(&w);
 }
 
@@ -152,9 +92,9 @@ static void about(struct request *r)
 {
     const char *const rows[][2] = {
         { "version", r->context->config.judge0.version },
-        { "homepage", "https://judge0.com" },
-        { "source_code", "https://github.com/judge0/judge0" },
-        { "maintainer", "Herman Zvonimir Došilović <hermanz.dosilovic@gmail.com>" },
+        { "homepage", JUDGE0_HOMEPAGE },
+        { "source_code", JUDGE0_SOURCE_CODE },
+        { "maintainer", JUDGE0_MAINTAINER },
     };
     struct json_writer w = reply_json(r, 200);
     json_put_object(&w);

@@ -24,6 +24,24 @@ enum {
     INTERNAL_ERROR,
 };
 
+const struct judge0_status judge0_statuses[] = {
+    { QUEUED, "In Queue" },
+    { PROCESSING, "Processing" },
+    { ACCEPTED, "Accepted" },
+    { WRONG_ANSWER, "Wrong Answer" },
+    { TIME_LIMIT, "Time Limit Exceeded" },
+    { COMPILE_ERROR, "Compilation Error" },
+    { SIGSEGV_STATUS, "Runtime Error (SIGSEGV)" },
+    { SIGXFSZ_STATUS, "Runtime Error (SIGXFSZ)" },
+    { SIGFPE_STATUS, "Runtime Error (SIGFPE)" },
+    { SIGABRT_STATUS, "Runtime Error (SIGABRT)" },
+    { NONZERO, "Runtime Error (NZEC)" },
+    { OTHER_SIGNAL, "Runtime Error (Other)" },
+    { INTERNAL_ERROR, "Internal Error" },
+    { 14, "Exec Format Error" }, /* what is executed there is always a shell: never seen */
+};
+_Static_assert(COUNT_OF(judge0_statuses) == JUDGE0_STATUS_COUNT, "ids are places plus one");
+
 struct viewer {
     struct judge0_view *v;
     const struct job *job;

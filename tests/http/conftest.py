@@ -22,10 +22,11 @@ class Fleet:
 
     def __init__(self):
         self.running = {}
+        self.refused = {}  # settings -> why; not tried again
 
     def get(self, **settings):
         key = tuple(sorted(settings.items()))
-        if key not in self.running:
+        if key not in self.running and key not in self.refused:
             server = Server(settings)
             for name in list(server.env):
                 if name.startswith(PREFIXES) and name not in settings:
@@ -34,9 +35,11 @@ class Fleet:
                 self.running[key] = server.start()
             except NotReady as why:
                 server.remove()
-                if os.environ.get("EVALX_TEST_ALLOW_SKIP"):
-                    pytest.skip(f"the server cannot run here: {why}")
-                pytest.fail(f"the server cannot run: {why}")
+                self.refused[key] = why
+        if key in self.refused:
+            if os.environ.get("EVALX_TEST_ALLOW_SKIP"):
+                pytest.skip(f"the server cannot run here: {self.refused[key]}")
+            pytest.fail(f"the server cannot run: {self.refused[key]}", pytrace=False)
         return self.running[key]
 
     def stop(self):
