@@ -44,6 +44,8 @@ memory = "%.1f MiB" % (usage["memory_bytes"] / 2**20) if ran else "-"
 compile_output = (answer.get("compile") or {}).get("output")
 lines = (answer.get("stdout") or compile_output or answer.get("stderr") or answer.get("message") or "").strip().split("\n")
 tests = answer.get("tests") or []
+if compile_output and verdict == "compile_error":
+    lines = [line for line in lines if "error" in line] or lines
 if len(tests) > 1:
     lines = ["%d of %d tests accepted" % (sum(t["verdict"] == "accepted" for t in tests), len(tests))]
 mark = "" if verdict == expected else "   <- expected " + expected

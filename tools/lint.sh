@@ -80,8 +80,9 @@ check_spdx() {
 check_warnings() {
     local options=()
     [ -f "$build/build.ninja" ] || options=(-Dwerror=true)
-    tools/build.sh "$build" "${options[@]}" >"$build.log" 2>&1 && return
-    grep -E -A 5 'error:|ERROR:' "$build.log"
+    mkdir -p "$build"
+    tools/build.sh "$build" "${options[@]}" >"$build/log" 2>&1 && return
+    grep -E -A 5 'error:|ERROR:' "$build/log"
     return 1
 }
 
