@@ -444,6 +444,25 @@ static enum got find_expired(struct db_conn *c, int64_t now_us, int64_t *ret, st
     return got;
 }
 
+static bool read_pragma(struct db_conn *c, const char *sql, int64_t *ret, struct err *e)
+{
+    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, sql, e);
+    if (!s || db_step(s, e) == GOT_FAILED)
+        return false;
+    *ret = db_int(s, 0);
+    return true;
+}
+
+/* Room left free is used by what comes next; only when there is much of it some is given back. */
+static bool give_room_back(struct db_conn *c, struct err *e)
+{
+    int64_t free_pages, pages;
+    if (!read_pragma(c, "PRAGMA freelist_count", &free_pages, e) ||
+        !read_pragma(c, "PRAGMA page_count", &pages, e))
+        return false;
+    return free_pages < pages / 4 || db_exec(c, "PRAGMA incremental_vacuum(500)", e);
+}
+
 static bool write_sweep(struct db_conn *c, void *arg, struct err *e)
 {
     struct sweep *sweep = arg;
@@ -455,8 +474,7 @@ static bool write_sweep(struct db_conn *c, void *arg, struct err *e)
             return false;
         sweep->swept++;
     }
-    /* Give a little of the room back; what comes next will need most of it. */
-    return got != GOT_FAILED && (!sweep->swept || db_exec(c, "PRAGMA incremental_vacuum(200)", e));
+    return got != GOT_FAILED && give_room_back(c, e);
 }
 
 static bool sqlite_sweep(struct store *s, int64_t now_us, int batch, int64_t *ret, struct err *e)
