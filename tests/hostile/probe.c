@@ -207,7 +207,6 @@ int main(int argc, char **argv)
     descriptors();
     facts("/proc/net/snmp", NULL);
     facts("/proc/net/netstat", NULL);
-    facts("/proc/net/sockstat", NULL);
     facts("/proc/self/status", status);
     facts("/proc/self/limits", NULL);
     facts("/proc/self/oom_score_adj", NULL);

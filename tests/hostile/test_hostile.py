@@ -10,6 +10,7 @@ EVALX_BUILD names the build folder. What a program does and what must happen sta
 import difflib
 import os
 import pwd
+import re
 import subprocess
 import tempfile
 
@@ -73,6 +74,13 @@ def test_two_boxes_at_once_know_nothing_of_each_other(lanes, bait, clean, case):
     for role, report in zip(case.roles, lanes.run_together(jobs)):
         wrong = expect.mismatches(case.expect, report)
         assert not wrong, f"{role}: " + "; ".join(wrong) + f" | {report}"
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="one core")
+def test_two_lanes_have_two_cores(lanes):
+    cores = [re.search(r"Cpus_allowed_list:\t(.*)", report["out"].decode())[1]
+             for report in lanes.fresh]
+    assert len(set(cores)) == 2 and all(c.isdigit() for c in cores), cores
 
 
 @pytest.mark.parametrize("name", ["fds/stdin_reopen", "fds/stdin_marks"])
