@@ -18,7 +18,7 @@
 
 static const struct str version = { "evalx-artifact-1\n", 17 };
 
-enum { PAGE = 4096, FILES_MAX = 100000 };
+enum { PAGE = 4096, FILE_LEAST = 3 * 8 /* on disk: two lengths and a mode */ };
 
 struct artifact *artifact_new(void)
 {
@@ -228,7 +228,7 @@ struct artifact *artifact_read(struct str bytes, struct err *e)
     CLEANUP(artifact_unref) struct artifact *a = artifact_new();
     get_compile(&r, a);
     int64_t count = get_int(&r);
-    if (r.bad || count < 0 || count > FILES_MAX) {
+    if (r.bad || count < 0 || (uint64_t)count > r.left.len / FILE_LEAST) {
         err_set(e, ERR_INVALID, "artifact: the head is damaged");
         return NULL;
     }
