@@ -53,6 +53,7 @@ static size_t find(const struct map *m, const char *key)
 static void resize(struct map *m, size_t capacity)
 {
     struct map old = *m;
+    CHECK(!old.slots == !old.capacity);
     if (!old.slots)
         random_bytes(&m->seed, sizeof m->seed);
     m->slots = calloc(capacity, sizeof *m->slots);

@@ -172,8 +172,8 @@ static int lock_file(const char *path, struct err *e)
     char pid[32];
     int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     /* Only a courtesy to the next one: a full disk must not keep the server from starting. */
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)len, 0) < 0)
-        len = 0;
+    bool noted = ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)len, 0) == len;
+    (void)noted;
     return TAKE_FD(fd);
 }
 

@@ -135,6 +135,8 @@ bool db_exec(struct db_conn *c, const char *sql, struct err *e)
 
 bool conn_run(struct db_conn *c, const char *sql, struct err *e)
 {
-    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, sql, e);
-    return s && db_step(s, e) != GOT_FAILED;
+    struct db_stmt *s = db_query(c, sql, e);
+    bool ok = s && db_step(s, e) != GOT_FAILED;
+    db_stmt_done(s);
+    return ok;
 }

@@ -66,9 +66,9 @@ int64_t order_next_us(const struct order *o);
 /* Lease the next ready entry; NULL: none is ready. */
 struct entry *order_lease(struct order *o, int64_t until_us);
 
-void order_extend(struct order *o, struct entry *entry, int64_t until_us);
-void order_unlease(struct order *o, struct entry *entry, int64_t now_us, int64_t due_us);
-void order_remove(struct order *o, struct entry *entry);
+void order_extend(struct order *o, struct entry *x, int64_t until_us);
+void order_unlease(struct order *o, struct entry *x, int64_t now_us, int64_t due_us);
+void order_remove(struct order *o, struct entry *x);
 
 void order_stats(const struct order *o, struct queue_stats *ret);
 

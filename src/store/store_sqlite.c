@@ -406,8 +406,8 @@ static bool write_remove(struct db_conn *c, void *arg, struct err *e)
     struct row row;
     enum got got = find_row(c, id, &row, e);
     if (got == GOT_NONE)
-        return err_set(e, ERR_NOT_FOUND, "no submission %s", id);
-    if (got == GOT_FAILED)
+        err_set(e, ERR_NOT_FOUND, "no submission %s", id);
+    if (got != GOT_ONE)
         return false;
     if (!state_final(row.state))
         return err_set(e, ERR_CONFLICT, "submission %s is %s", id, state_name(row.state));
