@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,26 +250,6 @@ static bool hear_lane(struct box *b, int64_t patience_ms, struct err *e)
     return false;
 }
 
-/*
- * The program gets a description of its own, read-only and at offset 0: what we were given may be
- * shared with other runs, or open for writing.
- */
-static int fresh_stdin(int fd, struct err *e)
-{
-    char path[32];
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err_sys(e, "stdin");
-        return -1;
-    }
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int own =
-        S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (own < 0)
-        err_sys(e, "stdin");
-    return own;
-}
-
 static bool plan_check(const struct plan *p, struct err *e)
 {
     const struct box_limits *l = &p->limits;
@@ -285,13 +264,10 @@ static bool plan_check(const struct plan *p, struct err *e)
 
 static bool send_plan(struct box *b, const struct plan *plan, struct err *e)
 {
-    CLEANUP(fd_close) int input = plan->stdin_fd >= 0 ? fresh_stdin(plan->stdin_fd, e) : -1;
-    if (plan->stdin_fd >= 0 && input < 0)
-        return false;
     b->number++;
     wire_start(&b->wire, WIRE_PLAN);
     wire_put_int(&b->wire, b->number);
-    plan_put(&b->wire, plan, input);
+    plan_put(&b->wire, plan);
     if (wire_send(b->sock, &b->wire, e))
         return true;
     mark_broken(b);

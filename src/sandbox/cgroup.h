@@ -48,8 +48,9 @@ struct cgroup {
     int pids_limit, pids_now;
     int cpu;
 
-    bool peak_resets;  /* v2: a write to memory.peak starts it anew (6.12) */
-    int64_t limit_now; /* what the limit files hold; 0: not known */
+    bool peak_resets;   /* v2: a write to memory.peak starts it anew (6.12) */
+    int64_t memory_now; /* the limit a plan asked for last; 0: none yet */
+    int64_t limit_now;  /* v1: what the limit files hold; 0: not known */
     int processes_now;
     int64_t own_bytes;     /* what the idle spawner is charged with */
     int64_t base_bytes;    /* usage when the run began */

@@ -112,28 +112,38 @@ static bool v1_enter(struct cgroup *g, struct err *e)
 }
 
 /* The limit may never pass the one for memory and swap together, so the order depends. */
-static bool set_memory(struct cgroup *g, int64_t bytes, struct err *e)
+static bool write_limits(struct cgroup *g, int64_t bytes)
 {
     bool up = bytes > g->limit_now;
     int first = up ? g->memory_swap : g->memory_limit;
     int second = up ? g->memory_limit : g->memory_swap;
-    for (int i = 0; i < 2; i++) {
-        int fd = i == 0 ? first : second;
-        if (fd < 0 || cgroup_write(fd, bytes))
-            continue;
-        if (errno != EBUSY || write(g->memory_empty, "0", 1) != 1 || !cgroup_write(fd, bytes))
+    return (first < 0 || cgroup_write(first, bytes)) && (second < 0 || cgroup_write(second, bytes));
+}
+
+/*
+ * A limit below what is in use is refused. What is in use then is not the program's, it has not
+ * started: page cache to be dropped, and a few pages of the spawner, on top of which it gets its
+ * own.
+ */
+static bool set_memory(struct cgroup *g, int64_t memory_bytes, struct err *e)
+{
+    int64_t bytes = memory_bytes + g->own_bytes;
+    for (int tries = 0; !write_limits(g, bytes); tries++) {
+        if (errno != EBUSY || tries == 4)
             return err_sys(e, "set the memory limit to %lld", (long long)bytes);
+        (void)!write(g->memory_empty, "0", 1);
+        bytes = memory_bytes + ((int64_t)tries << 18) + cgroup_read(g->memory_usage, NULL);
     }
     g->limit_now = bytes;
+    g->memory_now = memory_bytes;
     return true;
 }
 
 static bool v1_limit(struct cgroup *g, int64_t memory_bytes, int processes, struct err *e)
 {
-    int64_t memory = memory_bytes + g->own_bytes;
     if (g->limit_now == 0)
         g->limit_now = INT64_MAX; /* a new cgroup has none */
-    if (memory != g->limit_now && !set_memory(g, memory, e))
+    if (memory_bytes != g->memory_now && !set_memory(g, memory_bytes, e))
         return false;
     if (processes != g->processes_now) {
         if (!cgroup_write(g->pids_limit, processes))

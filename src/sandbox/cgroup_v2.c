@@ -207,7 +207,7 @@ static bool new_leaf(struct cgroup *g, struct err *e)
     g->leaf = openat(g->folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (g->leaf < 0 || !open_leaf(g, e))
         return err_add(e, "cgroup %s", name);
-    g->limit_now = 0;
+    g->memory_now = 0;
     g->processes_now = 0;
     g->kills_before = 0;
     g->own_bytes = 0;
@@ -234,11 +234,11 @@ static bool v2_enter(UNUSED struct cgroup *g, UNUSED struct err *e)
 
 static bool v2_limit(struct cgroup *g, int64_t memory_bytes, int processes, struct err *e)
 {
-    int64_t memory = memory_bytes + g->own_bytes;
-    if (memory != g->limit_now) {
-        if (!cgroup_write(g->memory_limit, memory))
-            return err_sys(e, "set the memory limit to %lld", (long long)memory);
-        g->limit_now = memory;
+    if (memory_bytes != g->memory_now) {
+        int64_t bytes = memory_bytes + g->own_bytes;
+        if (!cgroup_write(g->memory_limit, bytes))
+            return err_sys(e, "set the memory limit to %lld", (long long)bytes);
+        g->memory_now = memory_bytes;
     }
     if (processes != g->processes_now) {
         if (!cgroup_write(g->pids_limit, processes))

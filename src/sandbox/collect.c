@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "sandbox/lane.h"
 #include "sandbox/pattern.h"
 
@@ -111,6 +112,15 @@ static bool take_file(struct walk *w, struct err *e)
     return true;
 }
 
+/* Names with control characters or other than UTF-8 do harm where they are printed or unpacked. */
+static bool name_ok(const char *name)
+{
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return false;
+    return utf8_valid(str_of(name));
+}
+
 static bool walk_folder(struct walk *w, int folder, size_t len, int level, struct err *e);
 
 static bool walk_entry(struct walk *w, int folder, const struct dirent *d, size_t len, int level,
@@ -118,7 +128,8 @@ static bool walk_entry(struct walk *w, int folder, const struct dirent *d, size_
 {
     int more = snprintf(w->path + len, sizeof w->path - len, "%s%s", len ? "/" : "", d->d_name);
     size_t now = len + (size_t)more;
-    if (now >= sizeof w->path || ++w->entries > WALK_ENTRIES || level >= WALK_LEVELS) {
+    if (now >= sizeof w->path || ++w->entries > WALK_ENTRIES || level >= WALK_LEVELS ||
+        !name_ok(d->d_name)) {
         w->report->files_cut = true;
         return true;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sandbox/lane.h"
@@ -21,6 +22,20 @@ static bool is_socket(int fd)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* What our starter ignored, programs in boxes would ignore. The raw call, since glibc keeps two
+ * signals to itself that posix_spawn() may have left ignored. */
+static void default_signals(void)
+{
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } plain = { 0 };
+    for (int s = 1; s <= 64; s++)
+        syscall(SYS_rt_sigaction, s, &plain, NULL, sizeof plain.mask);
+}
+
 int main(int argc, char **argv)
 {
     const char *role = argc == 2 ? argv[1] : "";
@@ -28,6 +43,7 @@ int main(int argc, char **argv)
         printf("evalx-box %s\n", EVALX_VERSION);
         return 0;
     }
+    default_signals();
     if (strcmp(role, "--keeper") == 0 && is_socket(KEEPER_SOCKET))
         keeper_main();
     if (strcmp(role, "--lane") == 0 && is_socket(LANE_SOCKET) && is_socket(LANE_KEEPER_SOCKET))

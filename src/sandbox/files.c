@@ -44,6 +44,10 @@ static int open_parent(struct lane *l, const char *path, const char **last, stru
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
         bool made = mkdirat(folder, part, 0755) == 0;
         int next = openat(folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && !l->wiped && unlinkat(folder, part, 0) == 0) {
+            made = mkdirat(folder, part, 0755) == 0; /* a link or file an earlier step planted */
+            next = openat(folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
         if (made && next >= 0 && fchown(next, l->uid, l->uid) != 0) {
             fd_close(next);
             next = -1;

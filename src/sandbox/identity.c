@@ -37,11 +37,11 @@ static bool listed(cap_value_t cap, const cap_value_t *list, int count)
     return false;
 }
 
-/* Only those of the list that we have now stay, in every set; exec cannot bring others back. */
-static bool keep_only(const cap_value_t *list, int count, struct err *e)
+/* Only those of the list that we have now stay; with bound also across exec, else none do. */
+static bool keep_only(const cap_value_t *list, int count, bool bound, struct err *e)
 {
     for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
-        if (!listed(c, list, count) && prctl(PR_CAPBSET_DROP, c) != 0 && errno != EPERM)
+        if (!(bound && listed(c, list, count)) && prctl(PR_CAPBSET_DROP, c) != 0 && errno != EPERM)
             return err_sys(e, "drop capability %d", c);
 
     cap_t now = cap_get_proc(), next = cap_init();
@@ -64,13 +64,13 @@ static bool keep_only(const cap_value_t *list, int count, struct err *e)
 
 bool identity_trim_keeper(struct err *e)
 {
-    return keep_only(keeper_caps, COUNT_OF(keeper_caps), e);
+    return keep_only(keeper_caps, COUNT_OF(keeper_caps), true, e);
 }
 
 bool identity_trim_lane(struct lane *l, struct err *e)
 {
     (void)l;
-    if (!keep_only(lane_caps, COUNT_OF(lane_caps), e))
+    if (!keep_only(lane_caps, COUNT_OF(lane_caps), false, e))
         return false;
     prctl(PR_SET_DUMPABLE, 0);
     return true;
@@ -78,15 +78,23 @@ bool identity_trim_lane(struct lane *l, struct err *e)
 
 bool identity_trim_spawner(struct err *e)
 {
-    return keep_only(spawner_caps, COUNT_OF(spawner_caps), e);
+    return keep_only(spawner_caps, COUNT_OF(spawner_caps), false, e);
 }
 
 bool identity_enter_user_ns(struct lane *l, struct err *e)
 {
     if (setgroups(0, NULL) != 0 && l->real_root)
         return err_sys(e, "leave all groups");
+    /* The namespace belongs to the user who makes it, and kernel objects are counted against its
+     * owner: each lane has an owner of its own, or one could use up what is root's for all. */
+    uid_t root = l->setup.root_uid;
+    if (l->real_root && (syscall(SYS_setresgid, root, root, root) != 0 ||
+                         syscall(SYS_setresuid, root, root, root) != 0))
+        return err_sys(e, "become the lane's user");
     if (unshare(CLONE_NEWUSER) != 0)
         return err_sys(e, "unshare");
+    /* A change of user makes undumpable, and then /proc/self belongs to others. */
+    prctl(PR_SET_DUMPABLE, 1);
 
     CLEANUP(wire_done) struct wire w = { 0 };
     wire_start(&w, WIRE_MAP);
@@ -102,7 +110,6 @@ bool identity_enter_user_ns(struct lane *l, struct err *e)
     }
     if (syscall(SYS_setresgid, 0, 0, 0) != 0 || syscall(SYS_setresuid, 0, 0, 0) != 0)
         return err_sys(e, "become the namespace's root");
-    /* /proc/<pid>/ns of init is needed once, and a change of user made us undumpable. */
     prctl(PR_SET_DUMPABLE, 1);
     return true;
 }

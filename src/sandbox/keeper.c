@@ -122,6 +122,11 @@ static int nth_cpu(const cpu_set_t *set, int n)
     return -1;
 }
 
+static uid_t lane_root(const struct keeper_state *k, int number)
+{
+    return k->user_ns ? (uid_t)HOST_UIDS + (uid_t)number * UIDS_PER_LANE : 0;
+}
+
 static struct lane_setup setup_of(struct keeper_state *k, int number)
 {
     struct lane_setup s = {
@@ -129,6 +134,7 @@ static struct lane_setup setup_of(struct keeper_state *k, int number)
         .cpu = nth_cpu(&k->cpus, number),
         .tree = k->tree,
         .user_ns = k->user_ns,
+        .root_uid = lane_root(k, number),
         .first_uid = k->user_ns ? (uid_t)(FIRST_UID + number * RUN_UIDS)
                                 : (uid_t)(PLAIN_FIRST_UID + number % PLAIN_LANES * PLAIN_UIDS),
         .uid_count = k->user_ns ? RUN_UIDS : PLAIN_UIDS,
@@ -138,31 +144,25 @@ static struct lane_setup setup_of(struct keeper_state *k, int number)
     return s;
 }
 
-static uid_t lane_root(const struct keeper_state *k, int number)
-{
-    return k->user_ns ? (uid_t)HOST_UIDS + (uid_t)number * UIDS_PER_LANE : 0;
-}
-
-static bool write_map(pid_t pid, const char *name, const struct lane_setup *s, uid_t root,
-                      struct err *e)
+static bool write_map(pid_t pid, const char *name, const struct lane_setup *s, struct err *e)
 {
     char path[64], map[96];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int len =
-        snprintf(map, sizeof map, "0 %u 1\n%u %u %d\n", root, s->first_uid, root + 1, s->uid_count);
+    int len = snprintf(map, sizeof map, "0 %u 1\n%u %u %d\n", s->root_uid, s->first_uid,
+                       s->root_uid + 1, s->uid_count);
     CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, map, (size_t)len) != len)
         return err_sys(e, "write %s", name);
     return true;
 }
 
-static void answer_map(int sock, pid_t pid, const struct lane_setup *s, uid_t root)
+static void answer_map(int sock, pid_t pid, const struct lane_setup *s)
 {
     CLEANUP(wire_done) struct wire w = { 0 };
     struct err mapped, lost;
     err_reset(&mapped);
-    if (write_map(pid, "uid_map", s, root, &mapped))
-        (void)!write_map(pid, "gid_map", s, root, &mapped);
+    if (write_map(pid, "uid_map", s, &mapped))
+        (void)!write_map(pid, "gid_map", s, &mapped);
     wire_start(&w, WIRE_MAPPED);
     wire_put_err(&w, &mapped);
     (void)!wire_send(sock, &w, &lost);
@@ -205,7 +205,7 @@ static bool build_lane(struct keeper_state *k, int sock, pid_t pid, const struct
         if (w.type == WIRE_BUILT)
             break;
         if (w.type == WIRE_MAP)
-            answer_map(sock, pid, s, lane_root(k, s->lane));
+            answer_map(sock, pid, s);
     }
     bool ok = wire_get_int(&w) != 0;
     layers_get(&w, layers);

@@ -63,6 +63,16 @@ struct space {
     int64_t disk_bytes, disk_now; /* the lane's size; what the file system has now */
     struct statfs clean;
     struct stat clean_box;
+    int clean_flags; /* of /box: FS_IOC_GETFLAGS */
+};
+
+/* An executable's copy, kept for the next runs of the same file. */
+enum { EXE_COPIES = 4 };
+
+struct exe_copy {
+    int fd; /* -1: none */
+    struct stat of;
+    int used; /* number of the last run that did */
 };
 
 struct lane {
@@ -80,7 +90,7 @@ struct lane {
     int dev_tree;      /* device nodes of our own, not attached yet; -1: bind the host's */
     int overlays;      /* folders shown with inodes of their own */
     int passwd, group; /* written when the uid changes */
-    int dev_null;
+    struct exe_copy exes[EXE_COPIES];
     bool real_root; /* we were root of the host when we started */
     struct space space;
 
@@ -138,6 +148,8 @@ MUST_USE bool space_resize(struct lane *l, int64_t bytes, struct err *e);
 MUST_USE bool space_wipe(struct lane *l, struct err *e);
 MUST_USE bool space_own(struct lane *l, struct err *e); /* /box belongs to the run's user */
 MUST_USE bool files_put(struct lane *l, const struct plan *p, struct err *e); /* files.c */
+int input_stdin(const struct plan *p, struct err *e); /* inputs.c: owned by the caller; -1 */
+int input_exe(struct lane *l, const struct plan *p, struct err *e); /* owned by the lane; -1 */
 MUST_USE bool collect_files(struct lane *l, const struct plan *p, struct report *r, struct err *e);
 
 /* ---- running ---- */

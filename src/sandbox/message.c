@@ -117,6 +117,7 @@ void setup_put(struct wire *w, const struct lane_setup *s)
         wire_put_text(w, s->tree.path[i]);
     wire_put_text(w, s->cgroup);
     wire_put_int(w, s->user_ns);
+    wire_put_int(w, s->root_uid);
     wire_put_int(w, s->first_uid);
     wire_put_int(w, s->uid_count);
     config_put(w, &s->held.config);
@@ -132,6 +133,7 @@ bool setup_get(struct wire *w, struct lane_setup *ret, struct err *e)
         snprintf(ret->tree.path[i], CGROUP_PATH, "%s", wire_get_text(w));
     snprintf(ret->cgroup, sizeof ret->cgroup, "%s", wire_get_text(w));
     ret->user_ns = wire_get_int(w) != 0;
+    ret->root_uid = (uid_t)wire_get_range(w, 0, INT_MAX);
     ret->first_uid = (uid_t)wire_get_range(w, 0, INT_MAX);
     ret->uid_count = (int)wire_get_range(w, 1, 65536);
     return config_get(w, &ret->held, e);
@@ -166,7 +168,7 @@ static void limits_get(struct wire *w, struct box_limits *l)
     l->open_files = (int)wire_get_range(w, 0, 1 << 20);
 }
 
-void plan_put(struct wire *w, const struct plan *p, int stdin_fd)
+void plan_put(struct wire *w, const struct plan *p)
 {
     wire_put_texts(w, p->argv);
     wire_put_texts(w, p->env);
@@ -177,9 +179,9 @@ void plan_put(struct wire *w, const struct plan *p, int stdin_fd)
     wire_put_int(w, p->exe_fd >= 0);
     if (p->exe_fd >= 0)
         wire_put_fd(w, p->exe_fd);
-    wire_put_int(w, stdin_fd >= 0);
-    if (stdin_fd >= 0)
-        wire_put_fd(w, stdin_fd);
+    wire_put_int(w, p->stdin_fd >= 0);
+    if (p->stdin_fd >= 0)
+        wire_put_fd(w, p->stdin_fd);
     wire_put_int(w, (int64_t)p->file_count);
     for (size_t i = 0; i < p->file_count; i++) {
         wire_put_text(w, p->files[i].path);

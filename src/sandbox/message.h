@@ -39,6 +39,7 @@ struct lane_setup {
     struct cgroup_tree tree;
     char cgroup[CGROUP_NAME]; /* the lane's folder in it */
     bool user_ns;             /* else it stays real root, with fewer capabilities */
+    uid_t root_uid;           /* the lane's own user, seen from the host */
     uid_t first_uid;          /* inside; runs use first_uid + 0..uid_count-1 in turn */
     int uid_count;
     struct config_held held;
@@ -55,7 +56,7 @@ struct plan_held {
     struct plan_collect *collect;
 };
 
-void plan_put(struct wire *w, const struct plan *p, int stdin_fd);
+void plan_put(struct wire *w, const struct plan *p);
 MUST_USE bool plan_get(struct wire *w, struct plan_held *ret, struct err *e);
 void plan_held_done(struct plan_held *p);
 CLEANUP_FOR_STRUCT(struct plan_held, plan_held_done)

@@ -45,7 +45,7 @@ struct run {
     const struct plan *plan;
     int64_t number;
     struct stream out, err;
-    bool started;
+    int in, exe; /* of this run alone; exe is the lane's */
 
     bool ended; /* the main process was reaped */
     int status;
@@ -84,6 +84,7 @@ static bool stream_open(struct stream *s, uid_t uid, struct buf *to, struct err 
 
 static void run_done(struct run *r)
 {
+    fd_close(r->in);
     fd_close(r->out.read);
     fd_close(r->out.write);
     fd_close(r->err.read);
@@ -127,8 +128,8 @@ static bool write_order(struct run *r, struct err *e)
     if (!o->env)
         return err_set(e, ERR_INVALID, "arguments and environment of more than %d bytes",
                        LANE_STRINGS);
-    o->exe_fd = p->exe_fd;
-    o->in = p->stdin_fd >= 0 ? p->stdin_fd : r->l->dev_null;
+    o->exe_fd = r->exe;
+    o->in = r->in;
     o->out = r->out.write;
     o->err = p->merge_stderr ? r->out.write : r->err.write;
     o->uid = r->l->uid;
@@ -162,6 +163,11 @@ static bool prepare(struct run *r, struct report *report, struct err *e)
     struct cgroup *g = &l->cgroup;
     choose_user(l);
     if (!space_resize(l, limits->disk_bytes, e) || !space_own(l, e) || !files_put(l, r->plan, e))
+        return false;
+    r->in = input_stdin(r->plan, e);
+    if (r->in < 0)
+        return false;
+    if (r->plan->exe_fd >= 0 && (r->exe = input_exe(l, r->plan, e)) < 0)
         return false;
     if (!stream_open(&r->out, l->uid, &report->out, e))
         return false;
@@ -428,6 +434,8 @@ bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct repor
     struct run r = { .l = l,
                      .plan = p,
                      .number = run_no,
+                     .in = -1,
+                     .exe = -1,
                      .out = { .read = -1, .write = -1 },
                      .err = { .read = -1, .write = -1 } };
     if (!prepare(&r, report, e))

@@ -100,7 +100,9 @@ static int refuse_namespaces(scmp_filter_ctx c)
     return rc;
 }
 
-/* UNIX, INET and INET6 stay: with no interface up the latter lead nowhere, as users expect. */
+/* UNIX, INET and INET6 stay: with no interface up the latter lead nowhere, as users expect.
+ * Compared in 64 bits: a family with anything in the upper half is above all others, and refused.
+ */
 static int refuse_sockets(scmp_filter_ctx c)
 {
     static const int calls[] = { SCMP_SYS(socket), SCMP_SYS(socketpair) };
@@ -109,10 +111,10 @@ static int refuse_sockets(scmp_filter_ctx c)
         for (unsigned int family = 0; family <= AF_INET6 && rc == 0; family++)
             if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
                 rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), calls[i], 1,
-                                      SCMP_A0_32(SCMP_CMP_EQ, family));
+                                      SCMP_A0(SCMP_CMP_EQ, family));
         if (rc == 0)
             rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), calls[i], 1,
-                                  SCMP_A0_32(SCMP_CMP_GT, AF_INET6));
+                                  SCMP_A0(SCMP_CMP_GT, AF_INET6));
     }
     /* Raw sockets would need a capability; type packets do not exist for UNIX. */
     return rc;
@@ -122,14 +124,16 @@ static int refuse_sockets(scmp_filter_ctx c)
 static int refuse_arguments(scmp_filter_ctx c)
 {
     static const unsigned int ioctls[] = { TIOCSTI, TIOCLINUX };
+    /* The kernel looks at the low half of these arguments only, so the filter must, too. */
+    const scmp_datum_t low_word = 0xffffffff;
     static const unsigned int fcntls[] = { 1024 /* F_SETLEASE */, 1026 /* F_NOTIFY */ };
     int rc = 0;
     for (size_t i = 0; i < COUNT_OF(ioctls) && rc == 0; i++)
         rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-                              SCMP_A1_32(SCMP_CMP_EQ, ioctls[i]));
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, low_word, ioctls[i]));
     for (size_t i = 0; i < COUNT_OF(fcntls) && rc == 0; i++)
         rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
-                              SCMP_A1_32(SCMP_CMP_EQ, fcntls[i]));
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, low_word, fcntls[i]));
     return rc;
 }
 

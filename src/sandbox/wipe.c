@@ -12,8 +12,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -48,9 +50,17 @@ static bool make_folder(int root, const char *name, mode_t mode, const char *at,
     return *ret >= 0 || err_sys(e, "open %s", at);
 }
 
+/* "No dump", "no atime" and the like; 0 where tmpfs has none. */
+static int flags_of(int fd)
+{
+    int flags = 0;
+    return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 ? flags : 0;
+}
+
 /* Remember how the clean space looks. */
 static bool note_clean(struct space *s, struct err *e)
 {
+    s->clean_flags = flags_of(s->box);
     if (fstatfs(s->root, &s->clean) != 0 || fstat(s->box, &s->clean_box) != 0)
         return err_sys(e, "look at the writable space");
     return true;
@@ -109,7 +119,10 @@ bool space_resize(struct lane *l, int64_t bytes, struct err *e)
 
 bool space_own(struct lane *l, struct err *e)
 {
-    if (fchown(l->space.box, l->uid, l->uid) != 0)
+    const struct timespec now[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+    if (l->kept)
+        return true; /* whose it is already */
+    if (fchown(l->space.box, l->uid, l->uid) != 0 || futimens(l->space.box, now) != 0)
         return err_sys(e, "give /box to its user");
     return true;
 }
@@ -123,12 +136,12 @@ static bool is_empty(const struct space *s)
            now.f_blocks - now.f_bfree == s->clean.f_blocks - s->clean.f_bfree;
 }
 
-/* /box carries no mark: mode, attributes and ACLs as we made them. */
+/* /box carries no mark: mode, flags, attributes and ACLs as we made them. */
 static bool is_unmarked(const struct space *s)
 {
     struct stat st;
     return fstat(s->box, &st) == 0 && st.st_mode == s->clean_box.st_mode &&
-           flistxattr(s->box, NULL, 0) <= 0;
+           flags_of(s->box) == s->clean_flags && flistxattr(s->box, NULL, 0) <= 0;
 }
 
 /* Unlink what a folder holds; false when that is more than a few, or something refuses. */
