@@ -64,7 +64,8 @@ struct queue_ops {
     bool (*give_back)(struct queue *q, const struct ticket *t, int64_t delay_us,
                       bool attempt_counts, struct err *e);
 
-    /* Finished: never offered again. An id no longer there is no error. */
+    /* Finished: never offered again, also when the lease ran out meanwhile. An id no longer there
+     * is no error. */
     bool (*ack)(struct queue *q, const struct ticket *t, struct err *e);
 
     /* Take a waiting id out (cancel). GOT_NONE: not waiting (leased, or unknown). */

@@ -97,13 +97,15 @@ struct store_ops {
     void (*finish)(struct store *s, const char *id, const struct result *result, store_done_fn done,
                    void *arg);
 
-    /* GOT_NONE: unknown id. parts: RECORD_... */
+    /* GOT_NONE: unknown id. parts: RECORD_... What was admitted is found at once, durable or not.
+     */
     enum got (*load)(struct store *s, const char *id, unsigned parts, struct record *ret,
                      struct err *e);
 
     /*
-     * Ask for a cancel. A queued record becomes cancelled at once (GOT_ONE, durable); a running one
-     * is marked (GOT_NONE, the worker ends it); a final one stays (GOT_NONE).
+     * Ask for a cancel. A queued record becomes cancelled at once, with the result of
+     * result_cancelled() (GOT_ONE, durable); a running one is marked (GOT_NONE, the worker ends
+     * it); a final one stays (GOT_NONE).
      * ret_state  the state afterwards; errors NOT_FOUND
      */
     enum got (*cancel)(struct store *s, const char *id, enum job_state *ret_state, struct err *e);
