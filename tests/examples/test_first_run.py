@@ -25,8 +25,12 @@ def first_run(*words):
     )
 
 
-def test_every_program_has_the_verdict_it_must_have(server):
-    done = first_run(f"http://{server.host}:{server.port}")
+@pytest.fixture(scope="module")
+def done(server):
+    return first_run(f"http://{server.host}:{server.port}")
+
+
+def test_every_program_has_the_verdict_it_must_have(done):
     print(done.stdout, done.stderr)
     assert done.returncode == 0
     assert "every verdict as expected" in done.stdout
@@ -36,9 +40,8 @@ def test_every_program_has_the_verdict_it_must_have(server):
     assert "20 of 20 tests accepted" in done.stdout
 
 
-def test_every_offered_language_has_a_program(server):
+def test_every_offered_language_has_a_program(server, done):
     _, answer = server.get("/v1/languages")
-    done = first_run(f"http://{server.host}:{server.port}")
     shown = {line.split()[0] for line in done.stdout.splitlines() if "primes" in line}
     assert shown == {language["id"] for language in answer["languages"] if language.get("offered", True)}
 
