@@ -3,7 +3,7 @@
  * cache.c - an index in memory over artifacts in memory and on disk.
  *
  * One entry per key; it is in the memory list, the disk list or both, each list ordered by last use
- * with the newest first. Files are read and written without the lock: while that goes on the entry
+ * with the oldest first. Files are read and written without the lock: while that goes on the entry
  * may be evicted, so it is looked up again afterwards. Removing a file happens under the lock, so
  * that index and folder agree.
  */
@@ -47,7 +47,7 @@ struct cache {
 
     pthread_mutex_t lock; /* guards all below */
     struct entry *buckets[BUCKETS];
-    struct entry_list memory, disk; /* most recently used first */
+    struct entry_list memory, disk; /* least recently used first */
     struct cache_stats stats;
     unsigned temporary; /* number of the next temporary name */
 };
@@ -97,7 +97,7 @@ static void set_memory(struct cache *c, struct entry *en, struct artifact *a)
     }
     en->artifact = artifact_ref(a);
     if (a) {
-        TAILQ_INSERT_HEAD(&c->memory, en, in_memory);
+        TAILQ_INSERT_TAIL(&c->memory, en, in_memory);
         c->stats.memory_bytes += a->bytes;
         c->stats.memory_files += (int64_t)a->file_count;
     }
@@ -111,7 +111,7 @@ static void set_disk(struct cache *c, struct entry *en, int64_t bytes)
     c->stats.disk_bytes += bytes - en->disk_bytes;
     en->disk_bytes = bytes;
     if (bytes > 0)
-        TAILQ_INSERT_HEAD(&c->disk, en, on_disk);
+        TAILQ_INSERT_TAIL(&c->disk, en, on_disk);
 }
 
 static void name_of(const char *key, char name[NAME_SIZE])
@@ -127,32 +127,37 @@ static void remove_from_disk(struct cache *c, struct entry *en)
     set_disk(c, en, 0);
 }
 
+/*
+ * The analyzer does not see through TAILQ_REMOVE: it believes a freed entry is still the first.
+ * NOLINTBEGIN(clang-analyzer-unix.Malloc)
+ */
 static void evict(struct cache *c)
 {
     struct entry *en;
     while ((c->stats.memory_bytes > c->config.memory_bytes ||
             c->stats.memory_files > c->config.memory_files) &&
-           (en = TAILQ_LAST(&c->memory, entry_list))) {
+           (en = TAILQ_FIRST(&c->memory))) {
         set_memory(c, en, NULL);
         drop_when_empty(c, en);
     }
-    while (c->stats.disk_bytes > c->config.disk_bytes && (en = TAILQ_LAST(&c->disk, entry_list))) {
+    while (c->stats.disk_bytes > c->config.disk_bytes && (en = TAILQ_FIRST(&c->disk))) {
         remove_from_disk(c, en);
         drop_when_empty(c, en);
     }
 }
+/* NOLINTEND(clang-analyzer-unix.Malloc) */
 
-/* Newest in its lists. True when the file's mtime is due to say so as well. */
+/* Last in its lists. True when the file's mtime is due to say so as well. */
 static bool mark_used(struct cache *c, struct entry *en)
 {
     if (en->artifact) {
         TAILQ_REMOVE(&c->memory, en, in_memory);
-        TAILQ_INSERT_HEAD(&c->memory, en, in_memory);
+        TAILQ_INSERT_TAIL(&c->memory, en, in_memory);
     }
     if (en->disk_bytes == 0)
         return false;
     TAILQ_REMOVE(&c->disk, en, on_disk);
-    TAILQ_INSERT_HEAD(&c->disk, en, on_disk);
+    TAILQ_INSERT_TAIL(&c->disk, en, on_disk);
     int64_t now = wall_us();
     if (now - en->used_us < touch_every_us)
         return false;

@@ -363,7 +363,7 @@ TEST(a_job_cancelled_between_two_of_its_tests_ends_all_the_same)
         struct job *first = job_of("script", "print a"), *second = job_of("script", "print b");
         job_tests(first, 60, NULL, NULL);
         job_tests(second, 8, NULL, NULL);
-        CLEANUP(submitted_free) struct submitted *a = submit(en, first);
+        CLEANUP(submitted_free) UNUSED struct submitted *a = submit(en, first);
         CLEANUP(submitted_free) struct submitted *b = submit(en, second);
         wait_until_told(b, 1);
         engine_cancel(en, second->id);
@@ -463,9 +463,9 @@ TEST(there_is_room_while_a_lane_is_idle)
 {
     CLEANUP(engine_stop) struct engine *en = start(2, NULL);
     assert_true(engine_wait_room(en, US_PER_S));
-    CLEANUP(submitted_free) struct submitted *a = submit(en, job_of("script", "gate"));
+    CLEANUP(submitted_free) UNUSED struct submitted *a = submit(en, job_of("script", "gate"));
     assert_true(engine_wait_room(en, US_PER_S)); /* one lane is left */
-    CLEANUP(submitted_free) struct submitted *b = submit(en, job_of("script", "gate"));
+    CLEANUP(submitted_free) UNUSED struct submitted *b = submit(en, job_of("script", "gate"));
     assert_false(engine_wait_room(en, 0));
     assert_int_equal(stats_of(en).jobs_running, 2);
     fake_open_gate();

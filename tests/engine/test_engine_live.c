@@ -63,8 +63,10 @@ static struct job *add_job(const char *expected)
 static void assert_verdict(struct submitted *s, const char *verdict)
 {
     struct result *r = submitted_wait(s);
-    if (!r)
+    if (!r) {
         fail_msg("trouble: %s", s->err.text);
+        return;
+    }
     if (strcmp(verdict_name(r->verdict), verdict) == 0)
         return;
     const struct outcome *o = r->test_count > 0 ? &r->tests[0].outcome : &r->compile;
