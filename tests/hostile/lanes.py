@@ -35,6 +35,24 @@ class Lanes:
             env={**os.environ, name: value}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             restore_signals=False)  # a server ignores SIGPIPE, too
         self.fresh = [self.probe(lane) for lane in range(self.count)]
+        self.fresh_processes = len(self.processes())
+
+    def processes(self):
+        """Everything below the driver: keeper, lanes, their helpers, and what runs in the boxes."""
+        children = {}
+        for entry in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{entry}/stat") as f:
+                    after_name = f.read().rpartition(")")[2].split()
+                children.setdefault(int(after_name[1]), []).append(int(entry))
+            except (OSError, IndexError, ValueError):
+                pass  # no process, or gone meanwhile
+        found, todo = [], [self.driver.pid]
+        while todo:
+            below = children.get(todo.pop(), [])
+            found += below
+            todo += below
+        return found
 
     def restart(self):
         """After a breach: what it left must not fail the tests that follow."""

@@ -54,6 +54,7 @@ def clean(lanes):
     try:
         for lane in range(lanes.count):
             check_clean(lanes, lane)
+        assert len(lanes.processes()) == lanes.fresh_processes, "processes are left in a box"
     except BaseException:
         lanes.restart()
         raise
