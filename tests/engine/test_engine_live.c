@@ -8,14 +8,17 @@
  */
 #include "unit/test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "engine/engine.h"
 #include "engine/selftest.h"
 #include "submit.h"
@@ -264,6 +267,54 @@ TEST(a_running_program_is_cancelled_at_once)
     assert_verdict(next, "accepted");
 }
 
+/* The parent of a process, 0 when it is gone. */
+static pid_t parent_of(const char *pid)
+{
+    char path[64], stat[512];
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+    if (len <= 0)
+        return 0;
+    stat[len] = '\0';
+    int parent = 0;
+    const char *name_end = strrchr(stat, ')');
+    return name_end && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/* Kill every lane of our keeper: the children of our only child. */
+static int kill_lanes(void)
+{
+    int killed = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    for (struct dirent *d; (d = readdir(proc));) {
+        int64_t pid;
+        pid_t parent = parse_int(str_of(d->d_name), &pid) ? parent_of(d->d_name) : 0;
+        char name[24];
+        snprintf(name, sizeof name, "%d", (int)parent);
+        if (parent > 1 && parent_of(name) == getpid())
+            killed += kill((pid_t)pid, SIGKILL) == 0;
+    }
+    closedir(proc);
+    return killed;
+}
+
+TEST(a_lane_that_dies_costs_a_repetition_and_no_verdict)
+{
+    CLEANUP(engine_stop) struct engine *en = start(1);
+    struct job *job = c_job("#include <stdio.h>\n#include <unistd.h>\n"
+                            "int main(void) { usleep(300000); puts(\"done\"); return 0; }");
+    job_tests(job, 1, NULL, "done");
+    CLEANUP(submitted_free) struct submitted *s = submit(en, job);
+    while (stats_of(en).runs < 2)
+        usleep(1000);
+    assert_int_equal(kill_lanes(), 1);
+    assert_verdict(s, "accepted");
+    assert_int_equal(stats_of(en).runs, 3);
+    assert_int_equal(stats_of(en).rebuilds, 1);
+}
+
 TEST(stop_gives_a_running_program_back)
 {
     struct engine *en = start(2);
@@ -335,6 +386,7 @@ int main(void)
         L(equal_programs_at_the_same_time_are_compiled_once),
         L(a_damaged_build_on_disk_is_made_again),
         L(a_running_program_is_cancelled_at_once),
+        L(a_lane_that_dies_costs_a_repetition_and_no_verdict),
         L(stop_gives_a_running_program_back),
         L(behind_the_first_failure_all_is_skipped),
         L(the_self_tests_of_c_and_python_pass),
