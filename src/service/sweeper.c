@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "service/parts.h"
 
-enum { SWEEP_BATCH = 500, RETRY_US = 1000 * 1000 };
+enum { SWEEP_BATCH = 100, RETRY_US = 1000 * 1000 };
 
 static const int64_t history_us = 60 * US_PER_S;
 
@@ -73,7 +73,7 @@ static void sweep_history(struct service *s)
 {
     struct err e;
     int64_t removed = SWEEP_BATCH;
-    for (int i = 0; i < 20 && removed == SWEEP_BATCH; i++) {
+    for (int i = 0; i < 100 && removed == SWEEP_BATCH; i++) {
         if (!store_sweep(s->store, wall_us(), SWEEP_BATCH, &removed, &e)) {
             log_error("sweep.failed", "why=%s", e.text);
             return;

@@ -124,9 +124,6 @@ static struct job *find_job(struct service *s, const char *id, bool *cancelled, 
 
     CLEANUP(record_done) struct record r = { 0 };
     *got = store_load(s->store, id, RECORD_JOB, &r, e);
-    /* Admitted a moment ago by another thread and not yet committed? */
-    if (*got == GOT_NONE && store_sync(s->store, e))
-        *got = store_load(s->store, id, RECORD_JOB, &r, e);
     if (*got != GOT_ONE)
         return NULL;
     if (r.state == STATE_FINISHED || r.state == STATE_CANCELLED) {
