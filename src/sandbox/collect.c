@@ -68,7 +68,7 @@ static bool copy_sealed(int from, const struct stat *st, int *ret, struct err *e
         if (n <= 0)
             return err_sys(e, "copy");
     }
-    if (fchmod(to, st->st_mode & 0111 ? 0555 : 0444) != 0)
+    if (lseek(to, 0, SEEK_SET) != 0 || fchmod(to, st->st_mode & 0111 ? 0555 : 0444) != 0)
         return err_sys(e, "mode of a collected file");
     if (!memfd_seal(to, e))
         return false;

@@ -11,13 +11,14 @@
 /* One of "[...]"; *next is behind it. A '[' that is never closed stands for itself. */
 static bool match_set(const char *p, char c, const char **next)
 {
-    const char *end = strchr(p + (p[1] == '!' ? 3 : 2), ']');
-    if (p[1] == '\0' || !end) {
+    const char *first = p + (p[1] == '!' ? 2 : 1); /* a ']' here is one of the set */
+    const char *end = *first ? strchr(first + 1, ']') : NULL;
+    if (!end) {
         *next = p + 1;
         return c == '[';
     }
     bool negated = p[1] == '!', found = false;
-    for (const char *s = p + 1 + negated; s < end; s++) {
+    for (const char *s = first; s < end; s++) {
         if (s + 2 < end && s[1] == '-') {
             found = found || ((unsigned char)c >= (unsigned char)s[0] &&
                               (unsigned char)c <= (unsigned char)s[2]);
