@@ -304,7 +304,7 @@ def test_a_client_that_closes_its_sending_side_gets_its_answer(api):
             seen += more
             if b'"half' in seen:
                 break
-    assert b'"half' in seen or seen == b"", "an answer, or at least no hang"
+    assert b'"half' in seen
 
 
 def test_pipelined_requests_are_answered_in_order(api):
