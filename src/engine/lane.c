@@ -129,7 +129,7 @@ enum got lane_run(struct lane *l, struct active *a, size_t test, const struct pl
         if (!ok && e->kind == ERR_INVALID)
             return GOT_FAILED; /* the plan is at fault: it would be so again */
     }
-    err_add(e, "lane %d", l->index);
+    err_add(e, "tried %d times", TRIES);
     return GOT_FAILED;
 }
 

@@ -116,8 +116,8 @@ struct box_limits recipe_build_limits(const struct box_limits *server, const str
     l.stack_bytes = first_set(server->stack_bytes, d->stack_bytes, 0);
     l.output_bytes = first_set(server->output_bytes, d->output_bytes, 0);
     l.file_bytes = first_set(server->file_bytes, d->file_bytes, 0);
-    l.processes = (int)first_set(lang->processes_least, server->processes, d->processes);
-    l.processes = MAX(l.processes, server->processes);
+    l.processes = server->processes > 0 ? server->processes : d->processes;
+    l.processes = MAX(l.processes, lang->processes_least);
     if (l.cpu_us > 0)
         l.cpu_us = MAX(l.cpu_us, lang->build_wall_us); /* a slow language is slow in both */
     return l;

