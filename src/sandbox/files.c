@@ -35,10 +35,14 @@ static bool path_ok(const char *path)
     return levels <= PATH_LEVELS;
 }
 
-/* The folder a path lies in, its parents made and owned by the run's user; *last is its name. */
+/* The folder a path lies in, its parents made and owned by the run's user; *last is its name. /box
+ * itself is the lane's own descriptor, any other the caller closes. */
 static int open_parent(struct lane *l, const char *path, const char **last, struct err *e)
 {
     char part[PATH_BYTES + 1];
+    *last = path;
+    if (!strchr(path, '/'))
+        return l->space.box;
     int folder = openat(l->space.box, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (const char *slash; folder >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
@@ -83,9 +87,10 @@ static bool put_one(struct lane *l, const struct plan_file *f, struct err *e)
     const char *name;
     if (!path_ok(f->path))
         return err_set(e, ERR_INVALID, "not a path below /box");
-    CLEANUP(fd_close) int folder = open_parent(l, f->path, &name, e);
+    int folder = open_parent(l, f->path, &name, e);
     if (folder < 0)
         return false;
+    CLEANUP(fd_close) int own = folder != l->space.box ? folder : -1;
     if (!l->wiped)
         unlinkat(folder, name, 0);
     CLEANUP(fd_close)

@@ -354,16 +354,16 @@ static bool open_names(struct lane *l, const char *stage, struct err *e)
     return true;
 }
 
+/* Numbers have leading zeros, so that each text is as long as the one it replaces. */
 void root_name_user(struct lane *l)
 {
     char text[160];
-    int len = snprintf(text, sizeof text,
-                       "root:x:0:0:root:/:/bin/sh\nbox:x:%u:%u:box:/box:/bin/sh\n", l->uid, l->uid);
-    if (pwrite(l->passwd, text, (size_t)len, 0) == len)
-        (void)!ftruncate(l->passwd, len);
-    len = snprintf(text, sizeof text, "root:x:0:\nbox:x:%u:\n", l->uid);
-    if (pwrite(l->group, text, (size_t)len, 0) == len)
-        (void)!ftruncate(l->group, len);
+    int len =
+        snprintf(text, sizeof text,
+                 "root:x:0:0:root:/:/bin/sh\nbox:x:%010u:%010u:box:/box:/bin/sh\n", l->uid, l->uid);
+    (void)!pwrite(l->passwd, text, (size_t)len, 0);
+    len = snprintf(text, sizeof text, "root:x:0:\nbox:x:%010u:\n", l->uid);
+    (void)!pwrite(l->group, text, (size_t)len, 0);
 }
 
 static bool make_folders(struct err *e)
