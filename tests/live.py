@@ -82,6 +82,8 @@ class Server:
             "EVALX_DATA_DIR": str(self.folder / "data"),
             **(env or {}),
         }
+        if "EVALX_TEST_BOX" in os.environ:
+            self.env.setdefault("EVALX_BOX", os.environ["EVALX_TEST_BOX"])
         self.process = None
         self.host = self.port = None
 

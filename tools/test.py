@@ -245,20 +245,22 @@ def suite_checks():
     return tally
 
 
-def sanitizer_env():
-    log = ASAN / "findings" / "asan"
+def sanitizer_env(findings):
+    log = findings / "asan"
     options = "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
     return {
         "EVALX_BUILD": str(ASAN),
+        # A lane's filter stops the calls of a sanitizer's own: the server gets the plain one.
+        "EVALX_TEST_BOX": str(BUILD / "evalx-box"),
         "ASAN_OPTIONS": f"{options}:log_path={log}",
         "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={log}",
         "LSAN_OPTIONS": f"suppressions={TOP}/tools/lsan.txt",
     }
 
 
-def count_findings(tally):
-    """A finding in a process that no test watches (the server, a lane) is a failure too."""
-    for file in sorted((ASAN / "findings").glob("asan*")):
+def count_findings(findings, tally):
+    """A finding in a process that no test watches, the server, is a failure too."""
+    for file in sorted(findings.glob("asan*")):
         text = file.read_text(errors="replace")
         tally.fail(f"asan: {next(iter(text.strip().splitlines()[:2][-1:]), file.name)}")
         say(tail(text))
@@ -270,19 +272,18 @@ def suite_asan():
     if not build_with(ASAN, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]):
         tally.fail("asan: build")
         return tally
-    findings = ASAN / "findings"
-    shutil.rmtree(findings, ignore_errors=True)
-    findings.mkdir(mode=0o777)
-    findings.chmod(0o777)  # the server has dropped root when it writes there
-    plain = {name: value for name, value in sanitizer_env().items() if name != "ASAN_OPTIONS"}
-    for suite in meson_suites(ASAN):
-        if suite not in ASAN_MESON_SKIPS:
-            tally.add(run_meson(ASAN, suite, f"asan/{suite}", plain | {"ASAN_OPTIONS": "detect_leaks=1"}))
-    if (ASAN / "evalx").exists():
+    # Not below the checkout: the server has given root up when it writes there.
+    with tempfile.TemporaryDirectory(prefix="evalx-findings-", dir="/var/tmp") as folder:
+        findings = Path(folder)
+        findings.chmod(0o777)
+        env = sanitizer_env(findings)
+        for suite in meson_suites(ASAN):
+            if suite not in ASAN_MESON_SKIPS:
+                tally.add(run_meson(ASAN, suite, f"asan/{suite}", env | {"ASAN_OPTIONS": "detect_leaks=1"}))
         for folder in ASAN_PYTEST:
             if folder in pytest_folders():
-                tally.add(run_pytest(folder, f"asan/{folder}", sanitizer_env()))
-    count_findings(tally)
+                tally.add(run_pytest(folder, f"asan/{folder}", env))
+        count_findings(findings, tally)
     return tally
 
 
