@@ -18,7 +18,8 @@ int command_config(int argc, char **argv)
             return 2;
         }
     }
-    if (!settings_load(&s, set, &e)) {
+    /* The reference page does not depend on who asks. */
+    if (style == CONF_VALUES && !settings_load(&s, set, &e)) {
         fprintf(stderr, "evalx: %s\n", e.text);
         return 1;
     }

@@ -110,14 +110,14 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static const char *language_by_ending(const struct catalogue *c, const char *file)
+static const struct language *language_by_ending(const struct catalogue *c, const char *file)
 {
     const char *ending = strrchr(base_name(file), '.');
     for (size_t i = 0; ending && i < catalogue_count(c); i++) {
         const struct language *l = catalogue_at(c, i);
         const char *its = l->source_file ? strrchr(l->source_file, '.') : NULL;
         if (l->offered && its && strcmp(its, ending) == 0)
-            return l->id;
+            return l;
     }
     return NULL;
 }
@@ -144,15 +144,15 @@ static bool read_stdin(struct job *job, const char *path, struct str *ret, struc
     return true;
 }
 
-static bool add_files(struct job *job, const char *main_file, const char *const *more,
-                      struct err *e)
+static bool add_files(struct job *job, const char *main_file, const char *source_file,
+                      const char *const *more, struct err *e)
 {
     size_t count = 1;
     while (more[count - 1])
         count++;
     job->files = arena_array(&job->arena, count, sizeof *job->files);
     job->file_count = count;
-    /* The source gets the name its language wants: that is what a path of NULL means. */
+    job->files[0].path = source_file; /* the name its language wants */
     if (!read_file(job, main_file, &job->files[0].content, e))
         return false;
     for (size_t i = 1; i < count; i++) {
@@ -167,15 +167,18 @@ static struct job *make_job(const struct run_options *o, const struct settings *
                             const struct catalogue *c, char **words, struct err *e)
 {
     CLEANUP(job_free) struct job *job = job_new();
-    const char *language = o->language ? o->language : language_by_ending(c, words[0]);
+    const struct language *language =
+        o->language ? catalogue_find(c, str_of(o->language), e) : language_by_ending(c, words[0]);
     if (!language) {
-        err_set(e, ERR_INVALID, "which language is %s? Say --language=ID (evalx languages)", words[0]);
+        if (!o->language)
+            err_set(e, ERR_INVALID, "which language is %s? Say --language=ID (evalx languages)",
+                    words[0]);
         return NULL;
     }
     size_t args = 0;
     while (words[1 + args])
         args++;
-    job->language = language;
+    job->language = language->id;
     job->args = arena_array(&job->arena, args + 1, sizeof *job->args);
     for (size_t i = 0; i < args; i++)
         job->args[i] = words[1 + i];
@@ -188,7 +191,7 @@ static struct job *make_job(const struct run_options *o, const struct settings *
     struct job_policy policy = settings_policy(s);
     for (size_t i = 0; i < limit_count; i++)
         limit_set(&policy.most, &limit_infos[i], INT64_MAX);
-    if (!add_files(job, words[0], o->files, e) ||
+    if (!add_files(job, words[0], language->source_file, o->files, e) ||
         !read_stdin(job, o->stdin_file, &job->tests[0].stdin_data, e) ||
         !job_check(job, c, &policy, e))
         return NULL;
