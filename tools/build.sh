@@ -29,4 +29,6 @@ elif [ $# -gt 0 ]; then
     meson configure "$folder" "$@"
 fi
 
-exec ninja -C "$folder"
+quiet=()
+[ -t 1 ] || quiet=(--quiet)
+exec ninja -C "$folder" "${quiet[@]}"
