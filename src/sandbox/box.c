@@ -40,6 +40,7 @@ struct box {
     int lane;
     struct wire wire; /* of the calling thread */
     int64_t number;   /* of the last run */
+    bool kept;        /* the next plan continues in what the last one left */
     _Atomic int64_t rebuilds;
 
     pthread_mutex_t lock; /* guards what box_cancel() looks at */
@@ -222,10 +223,21 @@ static void mark_broken(struct box *b)
     pthread_mutex_unlock(&b->lock);
 }
 
+/*
+ * A lane that is up. One that died since the last call is replaced, unless it held what an earlier
+ * step left: a run in an empty box instead would say something wrong about the program.
+ */
 static bool ensure_lane(struct box *b, struct err *e)
 {
+    struct pollfd p = { .fd = b->sock, .events = POLLRDHUP };
+    if (b->sock >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+        mark_broken(b);
     if (b->sock >= 0)
         return true;
+    if (b->kept) {
+        b->kept = false;
+        return err_set(e, ERR_UNAVAILABLE, "lane %d died with what earlier steps left", b->lane);
+    }
     if (!open_lane(b, e))
         return false;
     atomic_fetch_add(&b->rebuilds, 1);
@@ -292,11 +304,18 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
 {
     if (!plan_check(plan, e) || !ensure_lane(b, e))
         return false;
+    int64_t patience_ms = MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS;
     set_running(b, true);
-    bool ok = send_plan(b, plan, e) &&
-              hear_lane(b, MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS, e) &&
-              read_report(b, ret, e);
+    bool ok = send_plan(b, plan, e) && hear_lane(b, patience_ms, e);
+    if (ok && b->wire.type == WIRE_GONE) { /* nothing had begun */
+        mark_broken(b);
+        ok = ensure_lane(b, e);
+        set_running(b, ok);
+        ok = ok && send_plan(b, plan, e) && hear_lane(b, patience_ms, e);
+    }
+    ok = ok && read_report(b, ret, e);
     set_running(b, false);
+    b->kept = ok && plan->keep;
     return ok;
 }
 
@@ -315,6 +334,7 @@ void box_cancel(struct box *b)
 
 bool box_wipe(struct box *b, struct err *e)
 {
+    b->kept = false;
     if (b->sock < 0)
         return true; /* a new lane is clean */
     wire_start(&b->wire, WIRE_WIPE);
@@ -324,6 +344,10 @@ bool box_wipe(struct box *b, struct err *e)
     }
     if (!hear_lane(b, GRACE_MS, e))
         return e->kind == ERR_UNAVAILABLE;
+    if (b->wire.type == WIRE_GONE) {
+        mark_broken(b);
+        return true;
+    }
     return b->wire.type == WIRE_DONE ||
            err_set(e, ERR_BUG, "lane %d answers something else", b->lane);
 }

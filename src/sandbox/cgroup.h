@@ -76,6 +76,8 @@ struct cgroup_ops {
     bool (*enter)(struct cgroup *g, struct err *e);
     /* lane: set limits; processes counts the spawner too. */
     bool (*limit)(struct cgroup *g, int64_t memory_bytes, int processes, struct err *e);
+    /* lane: room for a spawner to start in, whatever the last plan's limits were. */
+    bool (*roomy)(struct cgroup *g, struct err *e);
     /* lane: start counting for a run. */
     bool (*begin)(struct cgroup *g, struct err *e);
     int64_t (*cpu_us)(const struct cgroup *g); /* since begin */

@@ -48,6 +48,11 @@ static bool none_limit(UNUSED struct cgroup *g, UNUSED int64_t memory_bytes, UNU
     return true;
 }
 
+static bool none_roomy(UNUSED struct cgroup *g, UNUSED struct err *e)
+{
+    return true;
+}
+
 static bool none_begin(UNUSED struct cgroup *g, UNUSED struct err *e)
 {
     return true;
@@ -78,6 +83,7 @@ const struct cgroup_ops cgroup_none = {
     .enter = none_enter,
     .limit = none_limit,
     .begin = none_begin,
+    .roomy = none_roomy,
     .cpu_us = none_figure,
     .peak = none_figure,
     .oom_kills = none_figure,

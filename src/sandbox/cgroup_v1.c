@@ -23,7 +23,7 @@ static const char *const controllers[CGROUP_CONTROLLERS] = { "memory", "pids", "
 
 /* Reading oom_control costs a microsecond, so only runs that came near the limit pay for it. The
  * kernel charges in batches of up to 64 pages on each CPU, hence the distance. */
-enum { NEAR_LIMIT = 8 << 20 };
+enum { NEAR_LIMIT = 8 << 20, ROOMY_BYTES = 64 << 20 };
 
 static bool v1_find(struct cgroup_tree *t, struct err *e)
 {
@@ -153,6 +153,11 @@ static bool v1_limit(struct cgroup *g, int64_t memory_bytes, int processes, stru
     return true;
 }
 
+static bool v1_roomy(struct cgroup *g, struct err *e)
+{
+    return v1_limit(g, ROOMY_BYTES, 2, e);
+}
+
 static bool v1_begin(struct cgroup *g, struct err *e)
 {
     if (write(g->memory_peak, "0", 1) != 1 || write(g->cpu, "0", 1) != 1)
@@ -207,6 +212,7 @@ const struct cgroup_ops cgroup_v1 = {
     .enter = v1_enter,
     .limit = v1_limit,
     .begin = v1_begin,
+    .roomy = v1_roomy,
     .cpu_us = v1_cpu_us,
     .peak = v1_peak,
     .oom_kills = v1_oom_kills,

@@ -248,6 +248,11 @@ static bool v2_limit(struct cgroup *g, int64_t memory_bytes, int processes, stru
     return true;
 }
 
+static bool v2_roomy(UNUSED struct cgroup *g, UNUSED struct err *e)
+{
+    return true; /* a new spawner gets a new leaf */
+}
+
 static bool v2_begin(struct cgroup *g, struct err *e)
 {
     if (g->peak_resets && write(g->memory_peak, "0", 1) != 1)
@@ -304,6 +309,7 @@ const struct cgroup_ops cgroup_v2 = {
     .enter = v2_enter,
     .limit = v2_limit,
     .begin = v2_begin,
+    .roomy = v2_roomy,
     .cpu_us = v2_cpu_us,
     .peak = v2_peak,
     .oom_kills = v2_oom_kills,

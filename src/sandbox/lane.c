@@ -258,15 +258,29 @@ static bool serve_plan(struct lane *l, struct wire *in, struct wire *out, struct
         held.plan.keep = false;
     }
     bool keep = held.plan.keep;
-    return wire_send(l->sock, out, e) && settle(l, keep, e);
+    if (!wire_send(l->sock, out, e))
+        _exit(0); /* the server has gone */
+    return settle(l, keep, e);
 }
 
 static bool serve_wipe(struct lane *l, struct wire *out, struct err *e)
 {
-    if (!settle(l, false, e))
-        return false;
-    wire_start(out, WIRE_DONE);
-    return wire_send(l->sock, out, e);
+    bool ok = settle(l, false, e);
+    wire_start(out, WIRE_DONE); /* when it is not clean, the next plan gets another lane */
+    return wire_send(l->sock, out, e) && ok;
+}
+
+/* The box broke after its last report: whoever comes next is told before anything has begun. */
+static void turn_away(struct lane *l, struct wire *in, struct wire *out)
+{
+    struct err e;
+    while (wire_receive(l->sock, in, &e) == GOT_ONE) {
+        if (in->type == WIRE_CANCEL)
+            continue;
+        wire_start(out, WIRE_GONE);
+        (void)!wire_send(l->sock, out, &e);
+        return;
+    }
 }
 
 NORETURN static void serve(struct lane *l)
@@ -281,6 +295,10 @@ NORETURN static void serve(struct lane *l)
             ok = serve_wipe(l, &out, &e);
         else
             ok = in.type == WIRE_CANCEL; /* of a run that is over */
+    }
+    if (!ok) {
+        kill(l->init, SIGKILL);
+        turn_away(l, &in, &out);
     }
     /* Init and spawner die with us; the keeper removes the cgroup. */
     _exit(0);

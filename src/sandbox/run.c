@@ -31,7 +31,7 @@
 #include "base/file.h"
 #include "sandbox/lane.h"
 
-enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500 };
+enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
 enum { WATCH_SIGNALS, WATCH_OUT, WATCH_ERR, WATCH_SERVER, WATCHED };
 
 struct stream {
@@ -47,7 +47,8 @@ struct run {
     struct stream out, err;
     int in, exe; /* of this run alone; exe is the lane's */
 
-    bool ended; /* the main process was reaped */
+    bool ended;   /* the main process was reaped */
+    bool starved; /* for lack of memory it never came to be, or not to its exec */
     int status;
     struct rusage usage;
     int64_t start_us, end_us;
@@ -279,6 +280,28 @@ static bool any_limit(const struct run *r)
     return r->cancelled || r->over_output || r->over_cpu || r->over_wall;
 }
 
+/*
+ * So little memory that not even the start fits: the kernel refused to clone, or killed the spawner
+ * for it. That is the program's limit at work, no trouble of ours.
+ */
+static bool is_starved(const struct run *r)
+{
+    const struct shared *s = r->l->shared;
+    const struct cgroup *g = &r->l->cgroup;
+    bool never_started =
+        atomic_load(&s->failed) == ENOMEM || (r->l->spawner == 0 && atomic_load(&s->pid) == 0);
+    return never_started &&
+           (g->ops->oom_kills(g) > 0 || r->plan->limits.memory_bytes < STARVING_BYTES);
+}
+
+static void end_starved(struct run *r)
+{
+    r->ended = true;
+    r->starved = true;
+    r->status = SIGKILL;
+    r->end_us = mono_us();
+}
+
 /* The program cannot start any more, or nobody is left to say how it ends. */
 static bool is_lost(const struct run *r, struct err *e)
 {
@@ -306,6 +329,10 @@ static bool watch(struct run *r, struct err *e)
         int64_t sleep = check_deadlines(r);
         if (any_limit(r) && !r->stopped)
             stop(r);
+        if (is_starved(r)) {
+            end_starved(r);
+            return true;
+        }
         if (is_lost(r, e)) {
             r->l->broken = true;
             return false;
@@ -379,7 +406,7 @@ static enum report_end why(const struct run *r, const struct report *report, int
     const struct box_limits *limits = &r->plan->limits;
     if (r->cancelled)
         return END_CANCELLED;
-    if (oom_kills > 0)
+    if (oom_kills > 0 || r->starved)
         return END_MEMORY;
     if (r->over_output)
         return END_OUTPUT;
@@ -418,6 +445,7 @@ static void conclude(struct run *r, struct report *report)
 static void start(struct run *r)
 {
     struct shared *s = r->l->shared;
+    s->step = CHILD_FINE;
     r->start_us = mono_us();
     if (r->plan->limits.cpu_us > 0)
         r->cpu_check_us = r->start_us + (r->plan->limits.cpu_us + r->plan->limits.cpu_extra_us) /
@@ -445,7 +473,8 @@ bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct repor
         return false;
     if (atomic_load(&l->shared->start_us) > r.start_us)
         r.start_us = atomic_load(&l->shared->start_us);
-    if (child_failed(l->shared, e))
+    r.starved = r.starved || (l->shared->step != CHILD_FINE && l->shared->step_errno == ENOMEM);
+    if (!r.starved && child_failed(l->shared, e))
         return false;
 
     if (!empty_box(&r))

@@ -145,7 +145,8 @@ bool spawner_restart(struct lane *l, struct err *e)
         waitpid(l->spawner, NULL, __WALL);
     }
     l->spawner = 0;
-    if (!spawner_start(l, e))
+    /* The last plan's limit may be too small even for the spawner. */
+    if (!l->cgroup.ops->roomy(&l->cgroup, e) || !spawner_start(l, e))
         return err_add(e, "replace the spawner");
     return true;
 }

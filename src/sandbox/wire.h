@@ -37,6 +37,7 @@ enum wire_type {
     WIRE_REPORT,  /* struct report */
     WIRE_TROUBLE, /* struct err */
     WIRE_DONE,
+    WIRE_GONE, /* lane: not even begun, this box is no good any more; take another */
 };
 
 struct wire {
