@@ -209,6 +209,11 @@ TEST(empty_lists_leave_no_word_behind)
     struct command c = { argv };
     struct command_words words = { .source = "s", .memory_bytes = 1000 };
     assert_string_equal(joined(command_fill(&c, &words, &arena), &arena), "<x><s>");
+    const char *const twice[] = { "{args}", "x", "{args}", NULL };
+    const char *const args[] = { "1", "2", NULL };
+    struct command repeated = { twice };
+    words.args = args;
+    assert_string_equal(joined(command_fill(&repeated, &words, &arena), &arena), "<1><2><x>");
     struct command none = { NULL };
     assert_null(command_fill(&none, &words, &arena)[0]);
 }
@@ -424,6 +429,7 @@ TEST(the_nearest_name_is_the_one_meant)
     assert_string_equal(nearest("cpu_time"), "cpu_time_ms");
     assert_string_equal(nearest("cpu_tiem_ms"), "cpu_time_ms");
     assert_string_equal(nearest("fortran"), "-");
+    assert_string_equal(nearest("xy"), "-");
     assert_string_equal(nearest(""), "-");
     static char longest[100000];
     memset(longest, 'p', sizeof longest - 1);

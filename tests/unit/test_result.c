@@ -143,7 +143,7 @@ TEST(a_full_result_survives_the_store)
                                             .wall_us = 2,
                                             .memory_bytes = 3,
                                             .out = { "\xff\0\x01", 3 },
-                                            .err = { "a\0b", 3 },
+                                            .err = { "a\0\xfe", 3 },
                                             .out_cut = true,
                                             .err_cut = true,
                                             .message = "Stopped." };
@@ -174,7 +174,7 @@ TEST(a_full_result_survives_the_store)
     assert_int_equal(o->cpu_us + o->wall_us + o->memory_bytes, 6);
     assert_int_equal(o->out.len, 3);
     assert_memory_equal(o->out.ptr, "\xff\0\x01", 3);
-    assert_memory_equal(o->err.ptr, "a\0b", 3);
+    assert_memory_equal(o->err.ptr, "a\0\xfe", 3);
     assert_true(o->out_cut && o->err_cut);
     assert_string_equal(o->message, "Stopped.");
 }
