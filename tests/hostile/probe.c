@@ -174,9 +174,6 @@ static void process_state(void)
            prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), (long)timer.it_value.tv_sec);
     printf("host=%s.%s children=%ld\n", name.nodename, name.domainname,
            children.ru_utime.tv_usec + children.ru_stime.tv_usec);
-    if (now_us(CLOCK_PROCESS_CPUTIME_ID) > 50000)
-        printf("SEES: %lld us of CPU time at the start\n",
-               (long long)now_us(CLOCK_PROCESS_CPUTIME_ID));
 }
 
 int main(int argc, char **argv)
