@@ -1,224 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_from_json(): one table per object of the JSON form, one small reader per key.
- *
- * A key that stands for null is as good as absent. What the table does not know is an error that
- * offers the nearest name. Numbers of things are bounded before anything is allocated for them;
- * the sizes are bounded by the document, which was bounded by whoever read it.
+ * job_from_json(): the tables of the JSON form and a reader for each key. Numbers of things are
+ * bounded before anything is allocated for them; the sizes are bounded by the document, which was
+ * bounded by whoever read it.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "job/job.h"
+#include "job/fields.h"
 #include "job/job_names.h"
 #include "job/refuse.h"
-#include "lang/near.h"
 
 enum {
     TESTS_MOST = 10000, /* the policy allows fewer */
     FILES_MOST = 1000,
-    WORDS_MOST = 256,        /* entries of args, compiler_options, env */
-    WORDS_BYTES = 32 * 1024, /* and their bytes together */
-    NAME_BYTES = 255,        /* ids, languages, paths */
     METADATA_BYTES = 4 * 1024,
     RUNS_MOST = 1000,
 };
 #define WEIGHT_MOST    1e9
 #define TOLERANCE_MOST 1e18
 #define RETENTION_MOST (INT64_C(10) * 366 * 24 * 3600) /* seconds */
-
-struct reader {
-    struct job *job;
-    bool stored;
-    bool single; /* stored: tests[] was not the client's */
-    struct err *e;
-    const struct json *from;   /* the object whose keys are being read */
-    char where[32];            /* "" or "tests[3]." */
-    const struct field *table; /* of that object */
-    struct job_test *test;     /* the test that is being read; top-level: the single one */
-    struct job_file *file;
-};
-
-enum key_use {
-    KEY_ANY,
-    KEY_STORED, /* set by the server: a client that sends it is told so */
-    KEY_LATER,  /* promised by the API's description, not there yet */
-};
-
-struct field {
-    const char *name; /* NULL ends a table */
-    bool (*read)(struct reader *r, const char *key, const struct json *value);
-    enum key_use use;
-};
-
-/* ---- an object by its table ---- */
-
-static bool unknown_key(const struct reader *r, const char *key)
-{
-    struct near near = near_start(str_of(key));
-    for (const struct field *f = r->table; f->name; f++)
-        if (f->use == KEY_ANY)
-            near_try(&near, f->name);
-    if (near.best)
-        return refuse(r->e, r->where, key, "is not known; did you mean \"%s\"?", near.best);
-    return refuse(r->e, r->where, key, "is not known");
-}
-
-static bool read_key(const char *key, const struct json *value, void *arg)
-{
-    struct reader *r = arg;
-    const struct field *f = r->table;
-    while (f->name && strcmp(f->name, key) != 0)
-        f++;
-    if (!f->name)
-        return unknown_key(r, key);
-    if (json_kind(value) == JSON_NULL)
-        return true;
-    if (f->use == KEY_STORED && !r->stored)
-        return refuse(r->e, r->where, key, "is set by the server");
-    if (f->use == KEY_LATER && !(r->stored && f->read))
-        return refuse(r->e, r->where, key, "is not supported yet");
-    return f->read(r, key, value);
-}
-
-static bool read_object(struct reader *r, const struct json *object, const struct field *table)
-{
-    r->from = object;
-    r->table = table;
-    return json_each(object, read_key, r);
-}
-
-/* ---- values ---- */
-
-static bool want(const struct reader *r, const char *key, const struct json *value,
-                 enum json_kind kind, const char *what)
-{
-    if (json_kind(value) == kind || (kind == JSON_DOUBLE && json_kind(value) == JSON_INT))
-        return true;
-    return refuse(r->e, r->where, key, "must be %s, not %s", what, json_kind_name(value));
-}
-
-/* Text that ends up as a C string somewhere: a zero byte in it would cut it. */
-static bool plain_text(const struct reader *r, const char *key, const struct json *value,
-                       size_t most, const char **ret)
-{
-    if (!want(r, key, value, JSON_TEXT, "a string"))
-        return false;
-    struct str text = json_as_str(value);
-    if (memchr(text.ptr, '\0', text.len))
-        return refuse(r->e, r->where, key, "must not hold a NUL character");
-    if (text.len > most)
-        return refuse(r->e, r->where, key, "is too long: %zu bytes, at most %zu", text.len, most);
-    *ret = arena_str(&r->job->arena, text).ptr;
-    return true;
-}
-
-static bool name_text(const struct reader *r, const char *key, const struct json *value,
-                      const char **ret)
-{
-    if (!plain_text(r, key, value, NAME_BYTES, ret))
-        return false;
-    if (!**ret)
-        return refuse(r->e, r->where, key, "must not be empty");
-    for (const char *p = *ret; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return refuse(r->e, r->where, key, "must not hold control characters");
-    return true;
-}
-
-static bool flag(const struct reader *r, const char *key, const struct json *value, bool *ret)
-{
-    if (!want(r, key, value, JSON_BOOL, "true or false"))
-        return false;
-    *ret = json_as_bool(value);
-    return true;
-}
-
-static bool whole(const struct reader *r, const char *key, const struct json *value, int64_t least,
-                  int64_t most, int64_t *ret)
-{
-    if (!want(r, key, value, JSON_INT, "a whole number"))
-        return false;
-    int64_t number = json_as_int(value);
-    if (number < least || number > most)
-        return refuse(r->e, r->where, key, "must be between %lld and %lld", (long long)least,
-                      (long long)most);
-    *ret = number;
-    return true;
-}
-
-static bool number(const struct reader *r, const char *key, const struct json *value, double most,
-                   double *ret)
-{
-    if (!want(r, key, value, JSON_DOUBLE, "a number"))
-        return false;
-    double n = json_as_double(value);
-    if (!isfinite(n) || n < 0 || n > most)
-        return refuse(r->e, r->where, key, "must be between 0 and %g", most);
-    *ret = n;
-    return true;
-}
-
-static bool choice(const struct reader *r, const char *key, const struct json *value,
-                   const char *const *names, int *ret)
-{
-    CLEANUP(buf_done) struct buf all = { 0 };
-    for (int i = 0; names[i]; i++) {
-        if (json_kind(value) == JSON_TEXT && str_is(json_as_str(value), names[i])) {
-            *ret = i;
-            return true;
-        }
-        buf_addf(&all, "%s\"%s\"", i ? ", " : "", names[i]);
-    }
-    return refuse(r->e, r->where, key, "must be one of %s", all.ptr);
-}
-
-/* Bytes with "KEY_encoding" beside them. NUL and everything else is welcome. */
-static bool bytes(const struct reader *r, const char *key, const char *encoding_key,
-                  struct str *ret)
-{
-    CLEANUP(buf_done) struct buf out = { 0 };
-    enum got got = json_bytes(r->from, key, encoding_key, &out, r->e);
-    if (got == GOT_FAILED) {
-        struct err why = *r->e;
-        return refuse(r->e, r->where, why.field, "%s", why.text);
-    }
-    if (got == GOT_ONE)
-        *ret = arena_str(&r->job->arena, buf_str(&out));
-    return true;
-}
-
-/* Read with its bytes, by the reader of those. */
-static bool skip(UNUSED struct reader *r, UNUSED const char *key, UNUSED const struct json *value)
-{
-    return true;
-}
-
-static bool words(const struct reader *r, const char *key, const struct json *value,
-                  const char ***ret)
-{
-    if (!want(r, key, value, JSON_ARRAY, "an array of strings"))
-        return false;
-    size_t count = json_count(value), left = WORDS_BYTES;
-    if (count > WORDS_MOST)
-        return refuse(r->e, r->where, key, "has %zu entries, at most %d are allowed", count,
-                      WORDS_MOST);
-    const char **list = arena_array(&r->job->arena, count + 1, sizeof *list);
-    for (size_t i = 0; i < count; i++) {
-        char entry[FIELD_TEXT];
-        snprintf(entry, sizeof entry, "%s[%zu]", key, i);
-        if (!plain_text(r, entry, json_at(value, i), WORDS_BYTES, &list[i]))
-            return false;
-        size_t len = strlen(list[i]);
-        if (len > left)
-            return refuse(r->e, r->where, key, "is too long: at most %d bytes together",
-                          WORDS_BYTES);
-        left -= len;
-    }
-    *ret = list;
-    return true;
-}
 
 /* ---- env ---- */
 
@@ -247,7 +48,7 @@ static bool read_variable(const char *name, const struct json *value, void *arg)
     if (!env_name_valid(name))
         return refuse(r->e, r->where, path, "is no name for a variable: letters, digits and _");
     const char *text;
-    if (!plain_text(r, path, value, WORDS_BYTES, &text))
+    if (!field_text(r, path, value, WORDS_BYTES, &text))
         return false;
     size_t len = strlen(name) + strlen(text) + 1;
     if (len > env->left)
@@ -260,7 +61,7 @@ static bool read_variable(const char *name, const struct json *value, void *arg)
 
 static bool read_env(struct reader *r, const char *key, const struct json *value)
 {
-    if (!want(r, key, value, JSON_OBJECT, "an object of strings"))
+    if (!field_kind(r, key, value, JSON_OBJECT, "an object of strings"))
         return false;
     size_t count = json_count(value);
     if (count > WORDS_MOST)
@@ -283,23 +84,23 @@ static bool read_source(struct reader *r, const char *key, UNUSED const struct j
         return refuse(r->e, r->where, key, "cannot stand beside files");
     job->files = arena_array(&job->arena, 1, sizeof *job->files);
     job->file_count = 1;
-    return bytes(r, "source", "source_encoding", &job->files[0].content);
+    return field_bytes(r, "source", "source_encoding", &job->files[0].content);
 }
 
 static bool read_path(struct reader *r, const char *key, const struct json *value)
 {
-    return name_text(r, key, value, &r->file->path);
+    return field_name(r, key, value, &r->file->path);
 }
 
 static bool read_content(struct reader *r, UNUSED const char *key, UNUSED const struct json *value)
 {
-    return bytes(r, "content", "encoding", &r->file->content);
+    return field_bytes(r, "content", "encoding", &r->file->content);
 }
 
 static const struct field file_fields[] = {
     { "path", read_path },
     { "content", read_content },
-    { "encoding", skip },
+    { "encoding", field_skip },
     { 0 },
 };
 
@@ -312,7 +113,7 @@ static bool read_file(struct reader *parent, const struct json *value, size_t in
         return refuse(r.e, r.where, "", "must be an object with path and content, not %s",
                       json_kind_name(value));
     snprintf(r.where, sizeof r.where, "files[%zu].", index);
-    if (!read_object(&r, value, file_fields))
+    if (!fields_read(&r, value, file_fields))
         return false;
     if (!r.file->path)
         return refuse(r.e, r.where, "path", "is missing");
@@ -324,7 +125,7 @@ static bool read_file(struct reader *parent, const struct json *value, size_t in
 static bool read_files(struct reader *r, const char *key, const struct json *value)
 {
     struct job *job = r->job;
-    if (!want(r, key, value, JSON_ARRAY, "an array of objects"))
+    if (!field_kind(r, key, value, JSON_ARRAY, "an array of objects"))
         return false;
     if (job->files)
         return refuse(r->e, r->where, key, "cannot stand beside source");
@@ -346,22 +147,22 @@ static bool read_files(struct reader *r, const char *key, const struct json *val
 
 static bool read_test_id(struct reader *r, const char *key, const struct json *value)
 {
-    return name_text(r, key, value, &r->test->id);
+    return field_name(r, key, value, &r->test->id);
 }
 
 static bool read_stdin(struct reader *r, UNUSED const char *key, UNUSED const struct json *value)
 {
-    return bytes(r, "stdin", "stdin_encoding", &r->test->stdin_data);
+    return field_bytes(r, "stdin", "stdin_encoding", &r->test->stdin_data);
 }
 
 static bool read_expected(struct reader *r, UNUSED const char *key, UNUSED const struct json *value)
 {
-    return bytes(r, "expected_output", "expected_output_encoding", &r->test->expected);
+    return field_bytes(r, "expected_output", "expected_output_encoding", &r->test->expected);
 }
 
 static bool read_test_args(struct reader *r, const char *key, const struct json *value)
 {
-    return words(r, key, value, &r->test->args);
+    return field_words(r, key, value, &r->test->args);
 }
 
 static bool read_test_limits(struct reader *r, const char *key, const struct json *value)
@@ -373,15 +174,15 @@ static bool read_test_limits(struct reader *r, const char *key, const struct jso
 
 static bool read_weight(struct reader *r, const char *key, const struct json *value)
 {
-    return number(r, key, value, WEIGHT_MOST, &r->test->weight);
+    return field_double(r, key, value, WEIGHT_MOST, &r->test->weight);
 }
 
 static const struct field test_fields[] = {
     { "id", read_test_id },
     { "stdin", read_stdin },
-    { "stdin_encoding", skip },
+    { "stdin_encoding", field_skip },
     { "expected_output", read_expected },
-    { "expected_output_encoding", skip },
+    { "expected_output_encoding", field_skip },
     { "args", read_test_args },
     { "limits", read_test_limits },
     { "weight", read_weight },
@@ -404,13 +205,13 @@ static bool read_test(struct reader *parent, const struct json *value, size_t in
     if (json_kind(value) != JSON_OBJECT)
         return refuse(r.e, r.where, "", "must be an object, not %s", json_kind_name(value));
     snprintf(r.where, sizeof r.where, "tests[%zu].", index);
-    return read_object(&r, value, test_fields);
+    return fields_read(&r, value, test_fields);
 }
 
 static bool read_tests(struct reader *r, const char *key, const struct json *value)
 {
     struct job *job = r->job;
-    if (!want(r, key, value, JSON_ARRAY, "an array of objects"))
+    if (!field_kind(r, key, value, JSON_ARRAY, "an array of objects"))
         return false;
     size_t count = json_count(value);
     if (count == 0)
@@ -433,7 +234,7 @@ static bool read_checker_type(struct reader *r, const char *key, const struct js
     if (json_kind(value) == JSON_TEXT && str_is(json_as_str(value), "program"))
         return refuse(r->e, r->where, key, "\"program\" is not supported yet");
     int type;
-    if (!choice(r, key, value, checker_names, &type))
+    if (!field_choice(r, key, value, checker_names, &type))
         return false;
     r->job->checker.type = (enum checker_type)type;
     return true;
@@ -441,17 +242,17 @@ static bool read_checker_type(struct reader *r, const char *key, const struct js
 
 static bool read_absolute(struct reader *r, const char *key, const struct json *value)
 {
-    return number(r, key, value, TOLERANCE_MOST, &r->job->checker.absolute);
+    return field_double(r, key, value, TOLERANCE_MOST, &r->job->checker.absolute);
 }
 
 static bool read_relative(struct reader *r, const char *key, const struct json *value)
 {
-    return number(r, key, value, TOLERANCE_MOST, &r->job->checker.relative);
+    return field_double(r, key, value, TOLERANCE_MOST, &r->job->checker.relative);
 }
 
 static bool read_ignore_case(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->job->checker.ignore_case);
+    return field_flag(r, key, value, &r->job->checker.ignore_case);
 }
 
 static const struct field checker_fields[] = {
@@ -466,7 +267,7 @@ static const struct field checker_fields[] = {
 
 static bool read_checker(struct reader *parent, const char *key, const struct json *value)
 {
-    if (!want(parent, key, value, JSON_OBJECT, "an object"))
+    if (!field_kind(parent, key, value, JSON_OBJECT, "an object"))
         return false;
     struct reader r = { .job = parent->job, .stored = parent->stored, .e = parent->e };
     snprintf(r.where, sizeof r.where, "%s.", key);
@@ -474,7 +275,7 @@ static bool read_checker(struct reader *parent, const char *key, const struct js
     if (!type || json_kind(type) == JSON_NULL)
         return refuse(r.e, r.where, "type", "is missing");
     /* First, so that what belongs to one type is not the first complaint about another. */
-    if (!read_checker_type(&r, "type", type) || !read_object(&r, value, checker_fields))
+    if (!read_checker_type(&r, "type", type) || !fields_read(&r, value, checker_fields))
         return false;
     if (r.job->checker.type == CHECKER_FLOATS)
         return true;
@@ -499,7 +300,7 @@ static bool read_id(struct reader *r, const char *key, const struct json *value)
 
 static bool read_created(struct reader *r, const char *key, const struct json *value)
 {
-    return whole(r, key, value, 0, INT64_MAX, &r->job->created_us);
+    return field_int(r, key, value, 0, INT64_MAX, &r->job->created_us);
 }
 
 static bool read_language(struct reader *r, const char *key, const struct json *value)
@@ -511,22 +312,22 @@ static bool read_language(struct reader *r, const char *key, const struct json *
     if (json_kind(value) != JSON_TEXT)
         return refuse(r->e, r->where, key, "must be a name or a Judge0 id, not %s",
                       json_kind_name(value));
-    return name_text(r, key, value, &r->job->language);
+    return field_name(r, key, value, &r->job->language);
 }
 
 static bool read_entrypoint(struct reader *r, const char *key, const struct json *value)
 {
-    return name_text(r, key, value, &r->job->entrypoint);
+    return field_name(r, key, value, &r->job->entrypoint);
 }
 
 static bool read_options(struct reader *r, const char *key, const struct json *value)
 {
-    return words(r, key, value, &r->job->compiler_options);
+    return field_words(r, key, value, &r->job->compiler_options);
 }
 
 static bool read_args(struct reader *r, const char *key, const struct json *value)
 {
-    return words(r, key, value, &r->job->args);
+    return field_words(r, key, value, &r->job->args);
 }
 
 static bool read_limits(struct reader *r, const char *key, const struct json *value)
@@ -536,18 +337,18 @@ static bool read_limits(struct reader *r, const char *key, const struct json *va
 
 static bool read_single(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->single);
+    return field_flag(r, key, value, &r->single);
 }
 
 static bool read_stop(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->job->stop_on_failure);
+    return field_flag(r, key, value, &r->job->stop_on_failure);
 }
 
 static bool read_runs(struct reader *r, const char *key, const struct json *value)
 {
     int64_t runs = 1;
-    if (!whole(r, key, value, 1, RUNS_MOST, &runs))
+    if (!field_int(r, key, value, 1, RUNS_MOST, &runs))
         return false;
     r->job->runs = (int)runs;
     return true;
@@ -555,23 +356,23 @@ static bool read_runs(struct reader *r, const char *key, const struct json *valu
 
 static bool read_merge(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->job->merge_stderr);
+    return field_flag(r, key, value, &r->job->merge_stderr);
 }
 
 static bool read_network(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->job->network);
+    return field_flag(r, key, value, &r->job->network);
 }
 
 static bool read_hints(struct reader *r, const char *key, const struct json *value)
 {
-    return flag(r, key, value, &r->job->hints);
+    return field_flag(r, key, value, &r->job->hints);
 }
 
 static bool read_cache(struct reader *r, const char *key, const struct json *value)
 {
     int use;
-    if (!choice(r, key, value, cache_names, &use))
+    if (!field_choice(r, key, value, cache_names, &use))
         return false;
     r->job->cache = (enum cache_use)use;
     return true;
@@ -580,7 +381,7 @@ static bool read_cache(struct reader *r, const char *key, const struct json *val
 static bool read_priority(struct reader *r, const char *key, const struct json *value)
 {
     int priority;
-    if (!choice(r, key, value, priority_names, &priority))
+    if (!field_choice(r, key, value, priority_names, &priority))
         return false;
     r->job->priority = (enum priority)priority;
     return true;
@@ -589,7 +390,7 @@ static bool read_priority(struct reader *r, const char *key, const struct json *
 static bool read_retention(struct reader *r, const char *key, const struct json *value)
 {
     int64_t seconds = 0;
-    if (!whole(r, key, value, 1, RETENTION_MOST, &seconds))
+    if (!field_int(r, key, value, 1, RETENTION_MOST, &seconds))
         return false;
     r->job->retention_us = seconds * US_PER_S;
     return true;
@@ -597,13 +398,13 @@ static bool read_retention(struct reader *r, const char *key, const struct json 
 
 static bool read_retention_us(struct reader *r, const char *key, const struct json *value)
 {
-    return whole(r, key, value, 0, RETENTION_MOST * US_PER_S, &r->job->retention_us);
+    return field_int(r, key, value, 0, RETENTION_MOST * US_PER_S, &r->job->retention_us);
 }
 
 static bool read_json_text(const struct reader *r, const char *key, const struct json *value,
                            size_t most, const char **ret)
 {
-    if (!want(r, key, value, JSON_OBJECT, "an object"))
+    if (!field_kind(r, key, value, JSON_OBJECT, "an object"))
         return false;
     CLEANUP(buf_done) struct buf text = { 0 };
     json_dump(value, &text);
@@ -626,7 +427,7 @@ static bool read_face(struct reader *r, const char *key, const struct json *valu
 
 static bool read_webhook(struct reader *r, const char *key, const struct json *value)
 {
-    return plain_text(r, key, value, 4096, &r->job->webhook_url);
+    return field_text(r, key, value, 4096, &r->job->webhook_url);
 }
 
 static const struct field job_fields[] = {
@@ -634,16 +435,16 @@ static const struct field job_fields[] = {
     { "created_at_us", read_created, KEY_STORED },
     { "language", read_language },
     { "source", read_source },
-    { "source_encoding", skip },
+    { "source_encoding", field_skip },
     { "files", read_files },
     { "entrypoint", read_entrypoint },
     { "compiler_options", read_options },
     { "args", read_args },
     { "env", read_env },
     { "stdin", read_stdin },
-    { "stdin_encoding", skip },
+    { "stdin_encoding", field_skip },
     { "expected_output", read_expected },
-    { "expected_output_encoding", skip },
+    { "expected_output_encoding", field_skip },
     { "tests", read_tests },
     { "single", read_single, KEY_STORED },
     { "stop_on_failure", read_stop },
@@ -703,7 +504,7 @@ struct job *job_from_json(const struct json *json, bool stored, struct err *e)
     struct job_test single = { 0 };
     test_init(job, &single, 0);
     struct reader r = { .job = job, .stored = stored, .e = e, .test = &single };
-    if (!read_object(&r, json, job_fields) || !settle_tests(&r, json, &single))
+    if (!fields_read(&r, json, job_fields) || !settle_tests(&r, json, &single))
         return NULL;
     if (!job->language) {
         refuse(e, "", "language", "is missing");
