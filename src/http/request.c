@@ -9,9 +9,29 @@ const char *method_name(enum method m)
     return names[m];
 }
 
+/* Commas and opening brackets outside of texts: at least as many as there are values, but for one.
+ */
+static size_t count_values(struct str text)
+{
+    size_t count = 0;
+    bool inside = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (inside && c == '\\')
+            i++;
+        else if (c == '"')
+            inside = !inside;
+        else if (!inside)
+            count += c == ',' || c == '[' || c == '{';
+    }
+    return count;
+}
+
 bool request_json(struct request *r, const struct json **ret, struct err *e)
 {
     if (!r->json && r->body.len) {
+        if (count_values(buf_str(&r->body)) > JSON_VALUES_MAX)
+            return err_set(e, ERR_INVALID, "malformed JSON: more than %d values", JSON_VALUES_MAX);
         r->json = json_parse(buf_str(&r->body), e);
         if (!r->json)
             return false;

@@ -78,6 +78,7 @@ struct request {
 
     struct buf body;
     bool body_too_large;
+    bool no_room; /* the bodies of all requests together are too large: come back later */
     enum body_kind body_kind;
     const char *body_type; /* Content-Type, or NULL */
     struct json *json;     /* of a BODY_JSON that was asked for by request_json(); owned */
@@ -97,8 +98,11 @@ struct request {
 /* A request header's value; name in any case. NULL when absent. */
 const char *request_header(const struct request *r, const char *name);
 
+enum { JSON_VALUES_MAX = 1000000 };
+
 /*
- * The body as JSON, parsed once.
+ * The body as JSON, parsed once. A document of more than JSON_VALUES_MAX values is refused before
+ * it is parsed: a value costs a hundred bytes of memory and two of the body.
  *
  * ret     NULL with no error for an empty body
  * errors  INVALID

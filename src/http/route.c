@@ -87,6 +87,11 @@ static void native_dispatch(struct request *r)
                       r->context->config.body_bytes_max);
         return;
     }
+    if (r->no_room) {
+        reply_header(r, "Retry-After", "5");
+        problem_reply(r, 503, "limit", NULL, "too many large bodies at one time");
+        return;
+    }
     route->run(r);
 }
 
@@ -121,6 +126,8 @@ static void judge0_dispatch(struct request *r)
         reply_text(r, 413, "application/json; charset=utf-8",
                    str_of(arena_printf(&r->arena, "{\"error\":\"body is larger than %zu bytes\"}",
                                        r->context->config.body_bytes_max)));
+    else if (r->no_room)
+        judge0_refuse(r, 503, "too many large bodies at one time");
     else if (!judge0_load_body(r, &e))
         judge0_error(r, 400);
     else if (!access_authn(r))

@@ -24,6 +24,7 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -37,9 +38,11 @@ enum {
     THREADS = 16,
     CONNECTIONS = 4096,
     IDLE_S = 30,
-    HEAD_BYTES = 128 * 1024,   /* request line and headers of one connection */
-    DISCARD_BYTES = 64 << 20,  /* of a body that is too large; then the connection is closed */
-    BODY_HINT_BYTES = 1 << 20, /* believed of a Content-Length when memory is reserved */
+    HEAD_BYTES = 128 * 1024,    /* request line and headers of one connection */
+    DISCARD_BYTES = 64 << 20,   /* of a body that is too large; then the connection is closed */
+    BODY_HINT_BYTES = 1 << 20,  /* believed of a Content-Length when memory is reserved */
+    BODIES_AT_LEAST = 64 << 20, /* all bodies together: this, or some of the largest */
+    BODIES_OF_LARGEST = 16,
     BACKLOG = 1024,
     STOP_S = 3,
 };
@@ -49,6 +52,8 @@ struct http {
     struct waits *waits;
     struct MHD_Daemon *daemon;
     int port;
+    size_t bodies_max;
+    atomic_size_t bodies; /* bytes of all bodies held now */
 
     pthread_mutex_t lock;
     pthread_cond_t idle;
@@ -62,6 +67,7 @@ struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
     bool begun, answered;
+    size_t held; /* of bodies, for this one */
     size_t discarded;
 };
 
@@ -102,6 +108,7 @@ static void on_end(UNUSED void *arg, UNUSED struct MHD_Connection *connection, v
     buf_done(&x->request.body);
     buf_done(&x->request.reply.body);
     arena_done(&x->request.arena);
+    atomic_fetch_sub(&x->http->bodies, x->held);
     count_requests(x->http, -1);
     free(x);
 }
@@ -178,17 +185,36 @@ static void begin(struct exchange *x, const char *method)
     x->begun = true;
 }
 
+static bool has_room(struct exchange *x, size_t len)
+{
+    struct http *h = x->http;
+    if (atomic_fetch_add(&h->bodies, len) + len > h->bodies_max) {
+        atomic_fetch_sub(&h->bodies, len);
+        return false;
+    }
+    x->held += len;
+    return true;
+}
+
+static void drop_body(struct exchange *x)
+{
+    buf_done(&x->request.body);
+    x->request.body = (struct buf){ 0 };
+    atomic_fetch_sub(&x->http->bodies, x->held);
+    x->held = 0;
+}
+
 /* False: enough of it, the connection is to be closed. */
 static bool take_body(struct exchange *x, const char *bytes, size_t len)
 {
     struct request *r = &x->request;
     r->body_too_large |= len > r->context->config.body_bytes_max - r->body.len;
-    if (!r->body_too_large) {
+    r->no_room |= !r->body_too_large && !r->no_room && !has_room(x, len);
+    if (!r->body_too_large && !r->no_room) {
         buf_add(&r->body, bytes, len);
         return true;
     }
-    buf_done(&r->body);
-    r->body = (struct buf){ 0 };
+    drop_body(x);
     x->discarded += len;
     return x->discarded <= DISCARD_BYTES;
 }
@@ -431,6 +457,7 @@ struct http *http_start(const struct http_config *config, struct service *servic
     pthread_cond_init(&h->idle, &attr);
     pthread_condattr_destroy(&attr);
     h->port = port_of(fd);
+    h->bodies_max = MAX((size_t)BODIES_AT_LEAST, BODIES_OF_LARGEST * config->body_bytes_max);
     h->waits = waits_start(e);
     if (!h->waits) {
         http_stop(h);

@@ -268,6 +268,39 @@ def test_an_endless_chunked_body_is_cut_off(small):
     assert small.alive()
 
 
+def test_a_million_values_are_refused_before_they_are_read(api):
+    for body in (b"[" + b"[]," * 1_100_000 + b"1]", b"[" + b"1," * 1_100_000 + b"1]", b'{"a":1,' * 1_100_000):
+        detail = problem(post(api, body), 400, "malformed")
+        assert "values" in detail
+        assert post(api, body, path="/submissions").status == 400
+    text = json.dumps({"language": "bash", "source": 'echo "[,{" ' + "[" * 1_100_000 + "\\" * 9})
+    assert post(api, text).status == 201, "what stands in a text is no value"
+
+
+def test_all_bodies_together_are_bounded(serve):
+    api = serve(EVALX_BODY_BYTES="8MiB")
+    head = f"POST /v1/submissions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {8 << 20}\r\n\r\n"
+    held = []
+    for _ in range(17):  # sixteen of the largest fit; these never end
+        s = socket.create_connection((api.host, api.port), timeout=20)
+        s.sendall(head.encode() + b"x" * ((8 << 20) - 1))
+        held.append(s)
+    body = json.dumps({"language": "bash", "source": "true"})
+    deadline = time.monotonic() + 10
+    while (answer := post(api, body)).status != 503 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    problem(answer, 503, "limit")
+    assert answer.headers["Retry-After"]
+    assert post(api, body, path="/submissions").status == 503
+    assert api.alive()
+    for s in held:
+        s.close()
+    deadline = time.monotonic() + 10
+    while (answer := post(api, body)).status == 503 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert answer.status == 201
+
+
 # ---- slow and rude clients ----
 
 

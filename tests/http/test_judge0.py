@@ -414,6 +414,9 @@ def test_c42_base64_is_wrapped(api):
 def test_c43_base64_is_read_leniently(api):
     answer = create(api, "?base64_encoded=true&wait=true", language_id=BASH, source_code="ZWNob yBoaQ")
     assert unb64(answer.json["stdout"]) == "hi\n"
+    for flag in ("TRUE", "1", "yes", ""):
+        answer = create(api, f"?base64_encoded={flag}&wait=true", language_id=BASH, source_code="echo hi")
+        assert answer.json["stdout"] == "hi\n", flag
 
 
 def test_c44_bytes_that_are_no_text_need_base64(api):
