@@ -128,14 +128,28 @@ def copy_sources(to):
             shutil.copy(TOP / name, to / name)
 
 
-def edit(sources, edits):
-    for file, text, instead in edits:
-        path = sources / "src" / "sandbox" / file
-        old = path.read_text()
-        if text not in old:
-            return f"{file} has no {text.splitlines()[0].strip()!r} any more"
-        path.write_text(old.replace(text, instead))
-    return None
+class Edits:
+    """Changed files of the copy, until put back."""
+
+    def __init__(self, sources):
+        self.folder = sources / "src" / "sandbox"
+        self.whole = {}
+
+    def make(self, edits):
+        """Why they do not fit, or None."""
+        for file, text, instead in edits:
+            path = self.folder / file
+            old = path.read_text()
+            if text not in old:
+                return f"{file} has no {text.splitlines()[0].strip()!r} any more"
+            self.whole.setdefault(path, old)
+            path.write_text(old.replace(text, instead))
+        return None
+
+    def put_back(self):
+        for path, text in self.whole.items():
+            path.write_text(text)
+        self.whole = {}
 
 
 def attack(build, chosen):
@@ -148,14 +162,10 @@ def attack(build, chosen):
     return done.stdout.strip().splitlines()[-1], noticed
 
 
-def try_layer(name, sources, build):
-    chosen, edits = LAYERS[name]
-    sandbox = sources / "src" / "sandbox"
-    if not (sources / "whole").exists():
-        shutil.copytree(sandbox, sources / "whole")
-    shutil.rmtree(sandbox)
-    shutil.copytree(sources / "whole", sandbox)
-    problem = edit(sources, edits)
+def try_layer(name, edits, build):
+    chosen, changes = LAYERS[name]
+    edits.put_back()
+    problem = edits.make(changes)
     if not problem:
         made = subprocess.run(["ninja", "-C", str(build), "src/sandbox/evalx-box", "tests/box/boxrun"],
                               capture_output=True, text=True)
@@ -183,7 +193,8 @@ def main():
         made = subprocess.run(["meson", "setup", str(build), str(sources)], capture_output=True, text=True)
         if made.returncode:
             sys.exit(made.stdout)
-        results = [try_layer(name, sources, build) for name in wanted]
+        edits = Edits(sources)
+        results = [try_layer(name, edits, build) for name in wanted]
     print(f"{sum(results)} of {len(results)} layers are noticed when they are off")
     return 0 if all(results) else 1
 
