@@ -67,9 +67,8 @@ bool identity_trim_keeper(struct err *e)
     return keep_only(keeper_caps, COUNT_OF(keeper_caps), true, e);
 }
 
-bool identity_trim_lane(struct lane *l, struct err *e)
+bool identity_trim_lane(struct err *e)
 {
-    (void)l;
     if (!keep_only(lane_caps, COUNT_OF(lane_caps), false, e))
         return false;
     prctl(PR_SET_DUMPABLE, 0);
@@ -108,7 +107,9 @@ bool identity_enter_user_ns(struct lane *l, struct err *e)
         *e = mapped;
         return false;
     }
-    if (syscall(SYS_setresgid, 0, 0, 0) != 0 || syscall(SYS_setresuid, 0, 0, 0) != 0)
+    /* With one user there is no root to become: the capabilities are enough, until an exec. */
+    if (!l->setup.one_user &&
+        (syscall(SYS_setresgid, 0, 0, 0) != 0 || syscall(SYS_setresuid, 0, 0, 0) != 0))
         return err_sys(e, "become the namespace's root");
     prctl(PR_SET_DUMPABLE, 1);
     return true;

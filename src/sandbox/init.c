@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -82,16 +83,29 @@ static void serve_kills(struct shared *shared)
         kill(-1, SIGKILL);
         while (wait4(-1, NULL, __WALL, NULL) > 0 || errno == EINTR)
             ;
+        /* Seen, if only as the zombie of a child that L has to reap. */
+        atomic_store(&shared->left, kill(-1, 0) == 0);
         atomic_store(&shared->killed, done);
         word_wake(&shared->killed);
     }
 }
 
-NORETURN static void init_main(struct lane *l)
+/* L died between our birth and our asking to die with it: the pipe it held has no writer left. */
+static bool is_orphan(const int alive[2])
+{
+    struct pollfd p = { .fd = alive[0], .events = POLLIN };
+    close(alive[1]);
+    return poll(&p, 1, 0) != 0;
+}
+
+NORETURN static void init_main(struct lane *l, const int alive[2])
 {
     struct err e;
     struct helper *me = &l->shared->init;
     prctl(PR_SET_NAME, "box-init");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (is_orphan(alive))
+        _exit(1);
     if (!mount_proc(&e))
         helper_failed(me, &e);
     signal(SIGCHLD, SIG_IGN);
@@ -104,7 +118,6 @@ NORETURN static void init_main(struct lane *l)
     while (atomic_load(&l->shared->killed) == UINT32_MAX)
         word_wait(&l->shared->killed, UINT32_MAX, -1);
     prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     close_range(0, ~0U, 0);
     serve_kills(l->shared);
     _exit(0);
@@ -112,12 +125,17 @@ NORETURN static void init_main(struct lane *l)
 
 bool init_start(struct lane *l, struct err *e)
 {
+    int alive[2];
+    if (pipe2(alive, O_CLOEXEC) != 0)
+        return err_sys(e, "pipe");
     atomic_store(&l->shared->killed, UINT32_MAX);
     l->init = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    if (l->init == 0)
+        init_main(l, alive);
+    CLEANUP(fd_close) int read_end = alive[0];
+    CLEANUP(fd_close) int write_end = alive[1];
     if (l->init < 0)
         return err_sys(e, "create the process namespace");
-    if (l->init == 0)
-        init_main(l);
     if (!helper_wait(&l->shared->init, l->init, "init", e))
         return false;
 

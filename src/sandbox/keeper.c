@@ -43,6 +43,7 @@ struct keeper_state {
     struct cgroup_tree tree;
     struct err broken; /* why no lane can be built; kind NONE when fine */
     bool user_ns;
+    bool root; /* else an ordinary user's keeper */
     int filter, self;
     int signals;
     cpu_set_t cpus;
@@ -124,7 +125,23 @@ static int nth_cpu(const cpu_set_t *set, int n)
 
 static uid_t lane_root(const struct keeper_state *k, int number)
 {
+    if (!k->root)
+        return geteuid();
     return k->user_ns ? (uid_t)HOST_UIDS + (uid_t)number * UIDS_PER_LANE : 0;
+}
+
+static void choose_users(const struct keeper_state *k, struct lane_setup *s)
+{
+    s->user_ns = k->user_ns;
+    s->one_user = !k->root;
+    s->root_uid = lane_root(k, s->lane);
+    if (k->user_ns) {
+        s->first_uid = (uid_t)(FIRST_UID + s->lane * RUN_UIDS);
+        s->uid_count = k->root ? RUN_UIDS : 1;
+    } else {
+        s->first_uid = (uid_t)(PLAIN_FIRST_UID + s->lane % PLAIN_LANES * PLAIN_UIDS);
+        s->uid_count = PLAIN_UIDS;
+    }
 }
 
 static struct lane_setup setup_of(struct keeper_state *k, int number)
@@ -133,27 +150,38 @@ static struct lane_setup setup_of(struct keeper_state *k, int number)
         .lane = number,
         .cpu = nth_cpu(&k->cpus, number),
         .tree = k->tree,
-        .user_ns = k->user_ns,
-        .root_uid = lane_root(k, number),
-        .first_uid = k->user_ns ? (uid_t)(FIRST_UID + number * RUN_UIDS)
-                                : (uid_t)(PLAIN_FIRST_UID + number % PLAIN_LANES * PLAIN_UIDS),
-        .uid_count = k->user_ns ? RUN_UIDS : PLAIN_UIDS,
         .held = k->held,
     };
+    choose_users(k, &s);
     snprintf(s.cgroup, sizeof s.cgroup, "lane-%d.%d", number, k->generation++);
     return s;
 }
 
-static bool write_map(pid_t pid, const char *name, const struct lane_setup *s, struct err *e)
+static bool write_proc(pid_t pid, const char *name, const char *text, struct err *e)
 {
-    char path[64], map[96];
+    char path[64];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int len = snprintf(map, sizeof map, "0 %u 1\n%u %u %d\n", s->root_uid, s->first_uid,
-                       s->root_uid + 1, s->uid_count);
     CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, map, (size_t)len) != len)
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
         return err_sys(e, "write %s", name);
     return true;
+}
+
+/* Root maps ranges; an ordinary user may map nobody but himself, and must give up setgroups(). */
+static bool write_maps(pid_t pid, const struct lane_setup *s, struct err *e)
+{
+    char users[96], groups[96];
+    if (s->one_user) {
+        snprintf(users, sizeof users, "%u %u 1\n", s->first_uid, geteuid());
+        snprintf(groups, sizeof groups, "%u %u 1\n", s->first_uid, getegid());
+        if (!write_proc(pid, "setgroups", "deny", e))
+            return false;
+    } else {
+        snprintf(users, sizeof users, "0 %u 1\n%u %u %d\n", s->root_uid, s->first_uid,
+                 s->root_uid + 1, s->uid_count);
+        snprintf(groups, sizeof groups, "%s", users);
+    }
+    return write_proc(pid, "uid_map", users, e) && write_proc(pid, "gid_map", groups, e);
 }
 
 static void answer_map(int sock, pid_t pid, const struct lane_setup *s)
@@ -161,8 +189,7 @@ static void answer_map(int sock, pid_t pid, const struct lane_setup *s)
     CLEANUP(wire_done) struct wire w = { 0 };
     struct err mapped, lost;
     err_reset(&mapped);
-    if (write_map(pid, "uid_map", s, &mapped))
-        (void)!write_map(pid, "gid_map", s, &mapped);
+    (void)!write_maps(pid, s, &mapped);
     wire_start(&w, WIRE_MAPPED);
     wire_put_err(&w, &mapped);
     (void)!wire_send(sock, &w, &lost);
@@ -295,7 +322,14 @@ static void prepare(struct keeper_state *k)
     k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     sched_getaffinity(0, sizeof k->cpus, &k->cpus);
     k->user_ns = user_namespaces_work();
+    k->root = geteuid() == 0;
     err_reset(e);
+    if (!k->root && !k->user_ns) {
+        err_set(e, ERR_SYSTEM,
+                "not root, and no user namespaces (to mend it: run as root, or allow "
+                "user.max_user_namespaces, kernel.unprivileged_userns_clone)");
+        return;
+    }
     if (!identity_trim_keeper(e) || !seccomp_build(&k->filter, e))
         return;
     if (!cgroup_tree_open(k->held.config.cgroup, &k->tree, e))

@@ -102,7 +102,11 @@ static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
                  "none here: root with few capabilities, users from %u", l->setup.first_uid);
         return true;
     }
-    snprintf(layer->detail, sizeof layer->detail, "users from %u", l->setup.first_uid);
+    if (l->setup.one_user)
+        snprintf(layer->detail, sizeof layer->detail,
+                 "one user for all runs: an ordinary user can map no other");
+    else
+        snprintf(layer->detail, sizeof layer->detail, "users from %u", l->setup.first_uid);
     if (!identity_enter_user_ns(l, e))
         return false;
     int more = l->real_root ? CLONE_NEWNS : early_spaces;
@@ -186,7 +190,7 @@ static bool build_spawner(struct lane *l, struct layer *layer, struct err *e)
     snprintf(layer->detail, sizeof layer->detail, "no_new_privs, no capabilities, %u instructions",
              l->filter.len);
     snprintf(layer->fix, sizeof layer->fix, "the kernel needs CONFIG_SECCOMP_FILTER");
-    if (!identity_trim_lane(l, e) || !spawner_start(l, e))
+    if (!identity_trim_lane(e) || !spawner_start(l, e))
         return false;
     return l->cgroup.ops == &cgroup_none || l->idle_processes == 1 ||
            err_set(e, ERR_SYSTEM, "%d processes in a new cgroup", l->idle_processes);
@@ -352,6 +356,7 @@ void lane_main(void)
     prctl(PR_SET_NAME, "box-lane");
     l->sock = LANE_SOCKET;
     l->keeper = LANE_KEEPER_SOCKET;
+    l->self = getpid();
     l->real_root = geteuid() == 0;
     fcntl(l->sock, F_SETFD, FD_CLOEXEC);
     fcntl(l->keeper, F_SETFD, FD_CLOEXEC);

@@ -44,6 +44,7 @@ struct helper {
 /* Memory shared by L, I and S, mapped before they part. Words waited on are futexes. */
 struct shared {
     _Atomic uint32_t go;           /* L adds one: S starts the order */
+    _Atomic uint32_t left;         /* I: after killing there still was something to be seen */
     _Atomic uint32_t kill, killed; /* L adds one to kill: I kills all, then killed says the same */
     struct helper init, spawner;
 
@@ -84,7 +85,7 @@ struct lane {
     struct shared *shared;
     struct cgroup cgroup;
     struct sock_fprog filter;
-    pid_t init, spawner;
+    pid_t self, init, spawner;
     int pid_ns;        /* for setns */
     int signals;       /* signalfd: SIGCHLD */
     int dev_tree;      /* device nodes of our own, not attached yet; -1: bind the host's */
@@ -130,7 +131,7 @@ void root_name_user(struct lane *l); /* passwd and group name the run's uid */
 
 MUST_USE bool identity_enter_user_ns(struct lane *l, struct err *e); /* identity.c */
 MUST_USE bool identity_trim_keeper(struct err *e);
-MUST_USE bool identity_trim_lane(struct lane *l, struct err *e);
+MUST_USE bool identity_trim_lane(struct err *e);
 MUST_USE bool identity_trim_spawner(struct err *e);
 
 MUST_USE bool seccomp_build(int *ret_fd,

@@ -35,21 +35,18 @@ static const char *layer_name(const char *name)
 {
     static const char *const names[] = {
         "cgroup",
-        "user namespace",
+        "core",
         "namespaces",
         "shared memory limits",
-        "nested spaces",
         "devices",
         "files",
-        "process namespace",
+        "user namespace",
         "root",
-        "writable space",
-        "spawner",
-        "system call filter",
-        "memory limit",
-        "process limit",
-        "core",
+        "process namespace",
+        "nested spaces",
         "keeper",
+        "writable space",
+        "system call filter",
         "trivial program",
     };
     for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -117,6 +114,7 @@ void setup_put(struct wire *w, const struct lane_setup *s)
         wire_put_text(w, s->tree.path[i]);
     wire_put_text(w, s->cgroup);
     wire_put_int(w, s->user_ns);
+    wire_put_int(w, s->one_user);
     wire_put_int(w, s->root_uid);
     wire_put_int(w, s->first_uid);
     wire_put_int(w, s->uid_count);
@@ -133,6 +131,7 @@ bool setup_get(struct wire *w, struct lane_setup *ret, struct err *e)
         snprintf(ret->tree.path[i], CGROUP_PATH, "%s", wire_get_text(w));
     snprintf(ret->cgroup, sizeof ret->cgroup, "%s", wire_get_text(w));
     ret->user_ns = wire_get_int(w) != 0;
+    ret->one_user = wire_get_int(w) != 0;
     ret->root_uid = (uid_t)wire_get_range(w, 0, INT_MAX);
     ret->first_uid = (uid_t)wire_get_range(w, 0, INT_MAX);
     ret->uid_count = (int)wire_get_range(w, 1, 65536);

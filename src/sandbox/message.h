@@ -39,6 +39,7 @@ struct lane_setup {
     struct cgroup_tree tree;
     char cgroup[CGROUP_NAME]; /* the lane's folder in it */
     bool user_ns;             /* else it stays real root, with fewer capabilities */
+    bool one_user;            /* an ordinary user's own id is all there is: runs share it */
     uid_t root_uid;           /* the lane's own user, seen from the host */
     uid_t first_uid;          /* inside; runs use first_uid + 0..uid_count-1 in turn */
     int uid_count;

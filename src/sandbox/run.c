@@ -32,6 +32,8 @@
 #include "sandbox/lane.h"
 
 enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
+/* L, I and S, who are the same user as the run where there is only one. */
+enum { OWN_PROCESSES = 3 };
 enum { WATCH_SIGNALS, WATCH_OUT, WATCH_ERR, WATCH_SERVER, WATCHED };
 
 struct stream {
@@ -136,7 +138,7 @@ static bool write_order(struct run *r, struct err *e)
     o->uid = r->l->uid;
     o->stack_bytes = limits->stack_bytes;
     o->file_bytes = limits->file_bytes;
-    o->processes = limits->processes;
+    o->processes = limits->processes + (r->l->setup.one_user ? OWN_PROCESSES : 0);
     o->open_files = limits->open_files;
     o->cpu_s = limits->cpu_us ? (limits->cpu_us + limits->cpu_extra_us) / US_PER_S + 2 : 0;
     o->memory_bytes = r->l->cgroup.ops == &cgroup_none ? limits->memory_bytes : 0;
@@ -357,10 +359,22 @@ static bool watch(struct run *r, struct err *e)
 
 /* ---- empty ---- */
 
+/* Without cgroups nothing counts: kill until init sees nobody but itself. */
+static bool empty_uncounted(struct run *r)
+{
+    for (int64_t end = mono_us() + 2 * US_PER_S; mono_us() < end; usleep(100)) {
+        if (!lane_kill_all(r->l))
+            return false;
+        if (atomic_load(&r->l->shared->left) == 0)
+            return true;
+        reap(r);
+    }
+    return false;
+}
+
 /*
  * Everything the run started is dead, the count is what it was. The counter is the proof: a
- * process in the box's process namespace is in its cgroup as well. Without cgroups, init kills
- * and finds no child left, which is the best there is.
+ * process in the box's process namespace is in its cgroup as well.
  */
 static bool empty_box(struct run *r)
 {
@@ -368,7 +382,7 @@ static bool empty_box(struct run *r)
     const struct cgroup *g = &l->cgroup;
     int64_t end = mono_us() + 2 * US_PER_S;
     if (g->ops == &cgroup_none)
-        return lane_kill_all(l);
+        return empty_uncounted(r);
     for (;;) {
         int idle = l->spawner ? l->idle_processes : l->idle_processes - 1;
         if (g->ops->processes(g) <= idle)

@@ -109,6 +109,8 @@ NORETURN static void spawner_main(struct lane *l)
     if (!settle_in(l, &e))
         helper_failed(&s->spawner, &e);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != l->self)
+        _exit(1);
     helper_ready(&s->spawner);
     for (;;) {
         while (atomic_load(&s->go) == done)
