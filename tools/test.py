@@ -50,13 +50,21 @@ class Tally:
 
     def __init__(self):
         self.passed = 0
-        self.skipped = 0
         self.failures = []
+        self.skips = {}  # reason -> names
+
+    @property
+    def skipped(self):
+        return sum(len(names) for names in self.skips.values())
 
     def add(self, other):
         self.passed += other.passed
-        self.skipped += other.skipped
         self.failures += other.failures
+        for reason, names in other.skips.items():
+            self.skips.setdefault(reason, []).extend(names)
+
+    def skip(self, name, reason):
+        self.skips.setdefault(reason, []).append(name)
 
     def fail(self, name):
         self.failures.append(name)
@@ -114,22 +122,38 @@ def build(folder, *options, env=None):
     return status == 0
 
 
+def option_of(folder, name):
+    """An option a folder has been set up with; None when it has not."""
+    if not (folder / "build.ninja").exists():
+        return None
+    status, text = run(["meson", "introspect", "--buildoptions", folder])
+    options = json.loads(text) if status == 0 else []
+    return next((option["value"] for option in options if option["name"] == name), None)
+
+
 def build_with(folder, options, env=None):
-    """Set a folder up once; later calls only compile."""
-    marker = folder / ".options"
+    """Build a folder of ours with these options; set up anew when it has others."""
     wanted = " ".join(options)
-    if marker.exists() and marker.read_text() != wanted:
+    marker = folder / ".options"
+    if folder.exists() and not (marker.exists() and marker.read_text() == wanted):
         shutil.rmtree(folder)
-    fresh = not (folder / "build.ninja").exists()
+    fresh = not folder.exists()
     if not build(folder, *(options if fresh else ()), env=env):
         return False
     marker.write_text(wanted)
     return True
 
 
+def build_with_tests():
+    """Build the main folder. It may have been set up before cmocka was there: then without tests."""
+    missing = option_of(BUILD, "tests") != "enabled"
+    return build(BUILD, *(["-Dtests=enabled"] if missing else []))
+
+
 # ---- cmocka programs, run by meson ----
 
-CASE = re.compile(r"^\[\s*(OK|FAILED|SKIPPED)\s*\] (\S+)", re.MULTILINE)
+# "[       OK ] name", but not the sums at the end: "[  FAILED  ] 2 test(s), listed below:"
+CASE = re.compile(r"^\[\s*(OK|FAILED|SKIPPED)\s*\] (?!\d+ test\(s\))(.+?)\s*$", re.MULTILINE)
 
 
 def count_program(suite, entry):
@@ -137,16 +161,15 @@ def count_program(suite, entry):
     tally = Tally()
     name = f"{suite}/{entry['name'].split(' / ')[-1].split(':')[-1]}"
     text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
-    cases = dict((case, what) for what, case in CASE.findall(text) if not case.isdigit())
+    cases = {case: what for what, case in CASE.findall(text)}
     if entry["result"] == "SKIP":
-        tally.skipped = 1
-        say(f"    skipped {name}: {text.strip().splitlines()[-1] if text.strip() else 'no reason given'}")
+        tally.skip(name, text.strip().splitlines()[-1] if text.strip() else "no reason given")
         return tally
     for case, what in cases.items():
         if what == "OK":
             tally.passed += 1
         elif what == "SKIPPED":
-            tally.skipped += 1
+            tally.skip(f"{name}: {case}", "skipped by the test program")
         else:
             tally.fail(f"{name}: {case}")
     good = entry["result"] in ("OK", "EXPECTEDFAIL")
@@ -208,8 +231,7 @@ def run_pytest(folder, label, env):
             if case.find("failure") is not None or case.find("error") is not None:
                 tally.fail(name)
             elif case.find("skipped") is not None:
-                tally.skipped += 1
-                say(f"    skipped {name}: {case.find('skipped').get('message')}")
+                tally.skip(name, case.find("skipped").get("message"))
             else:
                 tally.passed += 1
     if status not in (0, 5) and not tally.failures:
@@ -234,7 +256,7 @@ def suite_checks():
             commands[f"shellcheck {script}"] = ["shellcheck", script]
     for name, command in commands.items():
         if command[0] == "shellcheck" and not shutil.which("shellcheck"):
-            tally.skipped += 1
+            tally.skip(f"checks: {name}", "shellcheck is missing")
             continue
         status, text = run(command)
         if status == 0:
@@ -269,7 +291,7 @@ def count_findings(findings, tally):
 def suite_asan():
     """Units and HTTP tests again, on a build that watches memory and undefined behaviour."""
     tally = Tally()
-    if not build_with(ASAN, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]):
+    if not build_with(ASAN, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dtests=enabled"]):
         tally.fail("asan: build")
         return tally
     # Not below the checkout: the server has given root up when it writes there.
@@ -317,8 +339,7 @@ def suite_fuzz():
     """Each parser against its corpus and what libFuzzer makes of it, for a few seconds."""
     tally = Tally()
     if not shutil.which("clang"):
-        tally.skipped = 1
-        say("    skipped fuzz: clang is missing")
+        tally.skip("fuzz", "clang is missing")
         return tally
     options = ["-Dfuzz=true", "-Dtests=disabled", "-Db_lundef=false", "-Db_sanitize=address,undefined"]
     if not build_with(FUZZ, options, env={"CC": "clang"}):
@@ -359,6 +380,8 @@ def run_suites(suites):
         except Exception as problem:  # the runner's own trouble must not hide the other suites
             tally = Tally()
             tally.fail(f"{name}: {type(problem).__name__}: {problem}")
+        for reason, names in tally.skips.items():
+            say(f"    skipped {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {reason}")
         say(f"{name:14} {tally.line()}  ({time.monotonic() - start:.1f} s)")
         total.add(tally)
     return total
@@ -371,7 +394,7 @@ def main():
     args = parser.parse_args()
 
     total = Tally()
-    if not build(BUILD):
+    if not build_with_tests():
         total.fail("build")
     else:
         suites = all_suites()
