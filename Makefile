@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test lint format bench install docs deps clean help
+.PHONY: all run test test-v2 lint format bench install docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -19,6 +19,11 @@ run: ## install what is missing, build, start the server, show a first program r
 test: ## install what is missing, build, run every test (SUITES="unit http" for some, see --list)
 	@tools/deps.sh test
 	@$(PYTHON) tools/test.py $(SUITES)
+
+test-v2: ## the attacks on the sandbox again, in a virtual machine that has cgroup v2 only (minutes)
+	@tools/deps.sh test vm
+	@tools/build.sh $(BUILD)
+	@EVALX_BUILD=$(BUILD) tests/hostile/run_v2.sh
 
 lint: ## warnings, formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
 	@tools/deps.sh lint
@@ -48,4 +53,4 @@ clean: ## remove the build folders
 	@rm -rf $(BUILD) build-asan build-fuzz build-lint
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18

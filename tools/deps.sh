@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - install the Debian packages a task needs; silent and quick when all are there.
 #
-#   tools/deps.sh build|run|test|lint|bench|languages ...   install what is missing
+#   tools/deps.sh build|run|test|lint|bench|vm|languages ...   install what is missing
 #   tools/deps.sh --check build ...                         only say it; exit 1 when something is missing
 #   tools/deps.sh --list build ...                          print the names
 #
@@ -20,10 +20,11 @@ packages_of() {
                  libclang-rt-14-dev|libclang-rt-dev" ;;
     lint) packages_of build && echo "libcmocka-dev clang-format clang-tidy cppcheck shellcheck" ;;
     bench) packages_of run ;;
+    vm) echo "qemu-system-x86 busybox-static kmod cpio mmdebstrap e2fsprogs" ;;
     languages) echo "gcc g++ clang python3 nodejs default-jdk-headless|openjdk-17-jdk-headless
                  bash perl golang-go ruby php-cli rustc" ;;
     *)
-        echo "deps: no such task: $1 (build, run, test, lint, bench, languages)" >&2
+        echo "deps: no such task: $1 (build, run, test, lint, bench, vm, languages)" >&2
         return 1
         ;;
     esac
