@@ -41,8 +41,7 @@ static bool only_finite(struct json_object *o)
                 return false;
         return true;
     case json_type_object: {
-        json_object_object_foreach(o, key, value)
-        {
+        json_object_object_foreach (o, key, value) {
             (void)key;
             if (!only_finite(value))
                 return false;
@@ -170,8 +169,7 @@ bool json_each(const struct json *node,
 {
     if (json_kind(node) != JSON_OBJECT)
         return true;
-    json_object_object_foreach(unwrap(node), key, value)
-    {
+    json_object_object_foreach (unwrap(node), key, value) {
         if (!fn(key, wrap(value), arg))
             return false;
     }

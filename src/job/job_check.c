@@ -108,9 +108,8 @@ static bool check_clashes(const struct job *job, struct err *e)
 {
     if (job->file_count < 2)
         return true;
-    CLEANUP(free) void *memory = calloc(job->file_count, sizeof(const char *));
-    CHECK(memory);
-    const char **paths = memory;
+    CLEANUP(arena_done) struct arena scratch = { 0 };
+    const char **paths = arena_array(&scratch, job->file_count, sizeof *paths);
     for (size_t i = 0; i < job->file_count; i++)
         paths[i] = job->files[i].path;
     qsort(paths, job->file_count, sizeof *paths, by_path);
@@ -264,9 +263,8 @@ static int by_text(const void *a, const void *b)
 
 static bool check_test_ids(const struct job *job, struct err *e)
 {
-    CLEANUP(free) void *memory = calloc(job->test_count, sizeof(const char *));
-    CHECK(memory);
-    const char **ids = memory;
+    CLEANUP(arena_done) struct arena scratch = { 0 };
+    const char **ids = arena_array(&scratch, job->test_count, sizeof *ids);
     for (size_t i = 0; i < job->test_count; i++)
         ids[i] = job->tests[i].id;
     qsort(ids, job->test_count, sizeof *ids, by_text);

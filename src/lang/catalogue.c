@@ -209,9 +209,9 @@ static bool settle(struct catalogue *c, struct loading *l, struct err *e)
 struct catalogue *catalogue_load(const char *folder, struct err *e)
 {
     CLEANUP(catalogue_free) struct catalogue *c = calloc(1, sizeof *c);
-    CLEANUP(free) void *memory = calloc(1, sizeof(struct loading));
-    CHECK(c && memory);
-    struct loading *l = memory;
+    CLEANUP(arena_done) struct arena scratch = { 0 };
+    CHECK(c);
+    struct loading *l = arena_get(&scratch, sizeof *l);
     l->arena = &c->arena;
     if (!folder)
         folder = default_folder(&c->arena);
@@ -241,6 +241,7 @@ const struct language *catalogue_at(const struct catalogue *c, size_t index)
 
 static const struct language *lookup(const struct catalogue *c, struct str name)
 {
+    CHECK(c->languages); /* a catalogue without any does not load */
     for (size_t i = 0; i < c->count; i++)
         if (is_called(&c->languages[i], name))
             return &c->languages[i];

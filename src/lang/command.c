@@ -70,7 +70,7 @@ static size_t count_words(const char *const *list)
 
 static void put_word(struct buf *out, enum word word, const struct command_words *words)
 {
-    const int64_t mb = words->memory_bytes / (1024 * 1024);
+    const int64_t mb = words->memory_bytes / (INT64_C(1024) * 1024);
     switch (word) {
     case WORD_SOURCE:
         buf_add_text(out, words->source ? words->source : "");

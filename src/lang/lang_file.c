@@ -310,7 +310,7 @@ static const struct judge0_name *take_judge0(struct arena *a, const struct raw *
 
 static void take(struct arena *a, const struct raw *raw, struct language_file *ret)
 {
-    const int64_t mb = 1024 * 1024;
+    const int64_t mb = INT64_C(1024) * 1024;
     *ret = (struct language_file){
         .language = {
             .id = arena_text(a, raw->id),

@@ -185,9 +185,8 @@ static void conclude(struct language_file *file, struct str source, const struct
 bool probe_all(struct language_file *files, const struct str *sources, size_t count,
                int64_t wait_us, struct arena *arena, struct err *e)
 {
-    CLEANUP(free) void *memory = calloc(count + 1, sizeof(struct probe));
-    CHECK(memory);
-    struct probe *probes = memory;
+    CLEANUP(arena_done) struct arena scratch = { 0 };
+    struct probe *probes = arena_array(&scratch, count + 1, sizeof *probes);
     bool started = true;
     for (size_t i = 0; i < count; i++)
         probes[i] = (struct probe){ .pidfd = -1, .out = -1 };
