@@ -154,12 +154,15 @@ bool lane_kill_all(struct lane *l)
     uint32_t number = atomic_fetch_add(&l->shared->kill, 1) + 1;
     word_wake(&l->shared->kill);
     int64_t end = mono_us() + US_PER_S;
-    for (;;) {
+    while (l->init > 0) {
         uint32_t seen = atomic_load(&l->shared->killed);
         if (seen == number)
             return true;
         if (mono_us() > end)
             return false;
-        word_wait(&l->shared->killed, seen, 50 * US_PER_MS);
+        if (!word_wait(&l->shared->killed, seen, 20 * US_PER_MS) &&
+            waitpid(l->init, NULL, WNOHANG | __WALL) == l->init)
+            l->init = 0;
     }
+    return false;
 }

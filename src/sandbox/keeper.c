@@ -106,8 +106,11 @@ NORETURN static void end_all(struct keeper_state *k)
 {
     for (size_t i = 0; i < k->lane_count; i++)
         end_lane(&k->lanes[i]);
-    for (int64_t end = mono_us() + 5 * US_PER_S; !bury_all(k) && mono_us() < end;)
-        usleep(2000);
+    for (int64_t end = mono_us() + 5 * US_PER_S; mono_us() < end; usleep(1000)) {
+        reap(k);
+        if (bury_all(k) && waitpid(-1, NULL, WNOHANG | __WALL) < 0)
+            break;
+    }
     cgroup_tree_close(&k->tree);
     _exit(0);
 }
@@ -350,6 +353,7 @@ void keeper_main(void)
     struct wire config = { 0 }, w = { 0 };
     struct err e;
     prctl(PR_SET_NAME, "box-keeper");
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* what lanes leave is ours to reap, whoever is pid 1 here */
     umask(022);
     fcntl(KEEPER_SOCKET, F_SETFD, FD_CLOEXEC);
     if (!receive_config(k, &config))

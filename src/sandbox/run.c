@@ -185,7 +185,7 @@ static bool prepare(struct run *r, struct report *report, struct err *e)
 
 static void stop(struct run *r)
 {
-    if (!r->stopped && !lane_kill_all(r->l))
+    if (!lane_kill_all(r->l))
         r->l->broken = true;
     r->stopped = true;
 }
@@ -296,6 +296,19 @@ static bool is_starved(const struct run *r)
            (g->ops->oom_kills(g) > 0 || r->plan->limits.memory_bytes < STARVING_BYTES);
 }
 
+/*
+ * A program that something killed, or that could not be cloned: when init is dead it was the
+ * kernel, taking down the process namespace, and says nothing about the program. Init's answer
+ * tells.
+ */
+static bool init_lives(struct run *r, struct err *e)
+{
+    if (lane_kill_all(r->l))
+        return true;
+    r->l->broken = true;
+    return err_set(e, ERR_SYSTEM, "the box's init died");
+}
+
 static void end_starved(struct run *r)
 {
     r->ended = true;
@@ -333,7 +346,7 @@ static bool watch(struct run *r, struct err *e)
             stop(r);
         if (is_starved(r)) {
             end_starved(r);
-            return true;
+            return init_lives(r, e);
         }
         if (is_lost(r, e)) {
             r->l->broken = true;
@@ -354,7 +367,8 @@ static bool watch(struct run *r, struct err *e)
         if (fds[WATCH_SIGNALS].revents)
             reap(r);
     }
-    return true;
+    bool killed = WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
+    return !killed || r->stopped || init_lives(r, e);
 }
 
 /* ---- empty ---- */

@@ -482,6 +482,52 @@ TEST(a_lane_killed_in_a_run_is_an_error_and_the_next_run_works)
     assert_int_equal(box_rebuilds(box), rebuilds + 1);
 }
 
+static _Atomic bool killing;
+
+static void *kill_anything(UNUSED void *arg)
+{
+    static const char *const parts[] = { "box-init", "box-spawner", "box-init", "box-lane" };
+    for (unsigned int i = 0; killing; i++) {
+        pid_t victim = find_helper(parts[i % COUNT_OF(parts)]);
+        if (victim > 0)
+            kill(victim, SIGKILL);
+        usleep(3000 + i * 7919 % 30000);
+    }
+    return NULL;
+}
+
+TEST(whatever_part_dies_whenever_no_report_is_wrong)
+{
+    pthread_t killer;
+    int good = 0, failed = 0;
+    killing = true;
+    assert_int_equal(pthread_create(&killer, NULL, kill_anything, NULL), 0);
+    for (int64_t end = mono_us() + 3 * US_PER_S; mono_us() < end;) {
+        CLEANUP(report_done) struct report r = { 0 };
+        struct err e;
+        const struct plan p = good % 2 ? PLAN("hello") : PLAN("spin", "10");
+        if (!box_run(box, &p, &r, &e)) {
+            failed++;
+            continue;
+        }
+        assert_int_equal(r.end, END_EXIT);
+        assert_int_equal(r.exit_code, 0);
+        assert_string_equal(buf_str(&r.out).ptr, good % 2 ? "hello\n" : "");
+        good++;
+    }
+    killing = false;
+    pthread_join(killer, NULL);
+    assert_true(good > 0 && failed > 0);
+    for (int tries = 0; tries < 3; tries++) {
+        CLEANUP(report_done) struct report r = { 0 };
+        struct err e;
+        const struct plan p = PLAN("hello");
+        if (box_run(box, &p, &r, &e))
+            return;
+    }
+    fail_msg("still broken after the killing");
+}
+
 TEST(every_layer_is_probed)
 {
     struct layer layers[LAYERS_MAX];
@@ -588,6 +634,7 @@ int main(void)
         T(a_run_can_be_cancelled),
         T(a_lane_whose_parts_are_killed_is_replaced),
         T(a_lane_killed_in_a_run_is_an_error_and_the_next_run_works),
+        T(whatever_part_dies_whenever_no_report_is_wrong),
         T(every_layer_is_probed),
         T(without_its_keeper_nothing_is_built),
         T(five_hundred_runs_leave_descriptors_and_cgroups_as_before),
