@@ -3,7 +3,8 @@
 
     end=cpu|wall            one of these
     exit_code=0 signal=9    as in the report
-    cpu_ms=300..340         a range, either end may be missing; also wall_ms, memory_mb
+    cpu_ms=300..340         a range, either end may be missing; also wall_ms, memory_mb,
+                            overhead_ms (the lane's own time: killing what is left, collecting)
     out="text"              exactly; out_has, out_lacks (any of "a|b"); out_bytes; the same for err
     collected="name:size:mode ..."          the results, in the order of their names
     collected_files, collected_bytes        their number and size together
@@ -121,6 +122,7 @@ CHECKS = {
     "signal": one_of,
     "cpu_ms": measured("cpu_us", 1000),
     "wall_ms": measured("wall_us", 1000),
+    "overhead_ms": measured("overhead_us", 1000),
     "memory_mb": measured("memory_bytes", MB),
     **stream("out"),
     **stream("err"),

@@ -12,7 +12,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-build=${EVALX_BUILD:-$top/build}
+build=$(realpath "${EVALX_BUILD:-$top/build}")
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 

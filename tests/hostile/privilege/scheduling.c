@@ -21,6 +21,7 @@ int main(void)
     REFUSED(sched_setscheduler(0, SCHED_RR, &param), EPERM);
     REFUSED(syscall(SYS_sched_setattr, 0, deadline, 0), EPERM, E2BIG, EBUSY);
     REFUSED(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(1, 0)), EPERM, ENOSYS);
+    FILTERED(prctl(62 /* PR_SCHED_CORE */, 1 /* create */, 0, 1, 0)); /* idles the sibling thread */
     sched_setscheduler(0, SCHED_IDLE, &none); /* lower is harmless, and must not stay */
 
     memset(&all, 0xff, sizeof all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attack: daemons go on creating files in the box after the program has ended, against the wipe
- * expect: end=exit exit_code=0 out="done\n" wall_ms=..500
+ * expect: end=exit exit_code=0 out="done\n" overhead_ms=..50 wall_ms=..500
  * limits: cpu_ms=1000 wall_ms=3000 processes=20
  */
 #include "hostile.h"

@@ -2,7 +2,7 @@
 /*
  * attack: a chain of processes, each forks the next and dies, so that a killer that goes through a
  *         list of processes always comes too late
- * expect: end=exit exit_code=0 out="done\n" wall_ms=..500
+ * expect: end=exit exit_code=0 out="done\n" overhead_ms=..50 wall_ms=..500
  * limits: cpu_ms=1000 wall_ms=3000 processes=40
  */
 #include "hostile.h"
