@@ -275,39 +275,36 @@ static void remove_one(struct request *r)
 
 /* ---- history ---- */
 
-static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
+/* "2026-11-23T12:46:43.982Z"; the fraction, and the time of day as a whole, may be missing. */
+static bool time_of(const char *text, int64_t *ret_us)
 {
-    y -= m <= 2;
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+    struct tm tm = { 0 };
+    double fraction = 0;
+    const char *rest = strptime(text, "%Y-%m-%d", &tm);
+    if (rest && *rest) {
+        rest = strptime(rest, "T%H:%M:%S", &tm);
+        size_t digits = rest && *rest == '.' ? strspn(rest + 1, "0123456789") : 0;
+        if (digits && !parse_double((struct str){ rest, digits + 1 }, &fraction))
+            return false;
+        rest = rest ? rest + (digits ? digits + 1 : 0) : NULL;
+        if (!rest || strcmp(rest, "Z") != 0)
+            return false;
+    }
+    if (!rest || tm.tm_year < 70)
+        return false;
+    *ret_us = (int64_t)timegm(&tm) * US_PER_S + (int64_t)(fraction * 1e6);
+    return true;
 }
 
-/* "2026-11-23T12:46:43.982Z", the fraction and the time of day may be missing; or seconds. */
 static bool read_time(struct request *r, const char *name, int64_t *ret_us)
 {
     struct str text = params_get(&r->query, name);
-    double number;
-    int y, mo, d, h = 0, mi = 0, end = 0;
-    double s = 0;
-    if (!text.ptr)
+    double seconds;
+    if (!text.ptr || time_of(text.ptr, ret_us))
         return true;
-    if (parse_double(text, &number) && number >= 0 && number < 1e11) {
-        *ret_us = (int64_t)(number * 1e6);
-        return true;
-    }
-    bool date = sscanf(text.ptr, "%4d-%2d-%2d%n", &y, &mo, &d, &end) == 3;
-    if (date && text.ptr[end]) {
-        int more = 0;
-        date = sscanf(text.ptr + end, "T%2d:%2d:%lf%n", &h, &mi, &s, &more) == 3 &&
-               strcmp(text.ptr + end + more, "Z") == 0;
-    }
-    if (!date || y < 1970 || y > 9999 || mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 ||
-        mi < 0 || mi > 59 || !(s >= 0 && s < 61))
+    if (!parse_double(text, &seconds) || seconds < 0 || seconds > 1e11)
         return bad_param(r, name, "must be a UTC time such as 2026-11-23T12:46:43Z, or seconds");
-    *ret_us =
-        (days_from_civil(y, mo, d) * 86400 + h * 3600 + mi * 60) * US_PER_S + (int64_t)(s * 1e6);
+    *ret_us = (int64_t)(seconds * 1e6);
     return true;
 }
 

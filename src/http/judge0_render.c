@@ -132,7 +132,8 @@ static void put_seconds(const struct writing *g, int64_t us)
         return;
     }
     struct arena arena = { 0 };
-    json_put_text(g->w, judge0_decimal((double)(us / US_PER_MS) / 1000.0, &arena));
+    int64_t ms = us / US_PER_MS;
+    json_put_text(g->w, judge0_decimal((double)ms / 1000.0, &arena));
     arena_done(&arena);
 }
 

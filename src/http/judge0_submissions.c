@@ -315,11 +315,15 @@ static void list(struct request *r)
     int64_t page = page_number(r, "page", 1), per_page = page_number(r, "per_page", 20), total = 0;
     uint64_t set;
     struct err e;
-    if (page <= 0 || page > INT32_MAX)
+    if (page <= 0 || page > INT32_MAX) {
         judge0_refuse(r, 400, "invalid page: %lld", (long long)page);
-    else if (per_page <= 0 || per_page > PER_PAGE_MOST)
+        return;
+    }
+    if (per_page <= 0 || per_page > PER_PAGE_MOST) {
         judge0_refuse(r, 400, "invalid per_page: %lld", (long long)per_page);
-    if (r->reply.status || !fields_valid(r, &set))
+        return;
+    }
+    if (!fields_valid(r, &set))
         return;
 
     struct json_writer w = reply_json(r, 200);

@@ -108,33 +108,47 @@ static void cut_ending(struct request *r)
         *last = arena_str(&r->arena, (struct str){ *last, (size_t)(dot - *last) }).ptr;
 }
 
+/* The body may hold the token, so it comes first; false: it was refused. */
+static bool judge0_take_body(struct request *r)
+{
+    struct err e;
+    if (r->body_too_large)
+        judge0_refuse(r, 413, "the body is larger than %zu bytes",
+                      r->context->config.body_bytes_max);
+    else if (r->no_room)
+        judge0_refuse(r, 503, "too many large bodies at one time");
+    else if (!judge0_load_body(r, &e))
+        judge0_error(r, 400);
+    else
+        return true;
+    return false;
+}
+
+/* False: refused, and answered. */
+static bool judge0_admit(struct request *r, const struct route *route)
+{
+    bool address = access_ip(r);
+    if (address && !judge0_take_body(r))
+        return false;
+    int refused = !address                                           ? 403
+                  : !access_authn(r)                                 ? 401
+                  : (route->flags & ROUTE_AUTHZ) && !access_authz(r) ? 403
+                                                                     : 0;
+    if (refused)
+        reply_empty(r, refused, "text/html; charset=UTF-8");
+    return !refused;
+}
+
 static void judge0_dispatch(struct request *r)
 {
     const struct routes tables[] = { judge0_batch_routes, judge0_submissions_routes,
                                      judge0_meta_routes };
     const char *allow;
-    struct err e;
     cut_ending(r);
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
     if (!route)
         judge0_error(r, 404);
-    else if (route->flags & ROUTE_OPEN)
-        route->run(r);
-    else if (!access_ip(r))
-        reply_empty(r, 403, "text/html; charset=UTF-8");
-    else if (r->body_too_large)
-        reply_text(r, 413, "application/json; charset=utf-8",
-                   str_of(arena_printf(&r->arena, "{\"error\":\"body is larger than %zu bytes\"}",
-                                       r->context->config.body_bytes_max)));
-    else if (r->no_room)
-        judge0_refuse(r, 503, "too many large bodies at one time");
-    else if (!judge0_load_body(r, &e))
-        judge0_error(r, 400);
-    else if (!access_authn(r))
-        reply_empty(r, 401, "text/html; charset=UTF-8");
-    else if ((route->flags & ROUTE_AUTHZ) && !access_authz(r))
-        reply_empty(r, 403, "text/html; charset=UTF-8");
-    else
+    else if ((route->flags & ROUTE_OPEN) || judge0_admit(r, route))
         route->run(r);
 }
 

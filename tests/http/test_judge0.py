@@ -376,6 +376,7 @@ def test_c40_a_full_queue_refuses_with_503(serve):
             break
         blockers.append(answer.json["token"])
     assert (answer.status, answer.json) == (503, {"error": "queue is full"})
+    assert api.get("/v1/stats").json["queue"]["waiting"]["normal"] == 4
     answer = create(api)
     assert answer.status == 503, "also for one that would be invalid"
     api.post(f"/v1/submissions/{blockers[-1]}/cancel")
