@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
 #include "http/wait.h"
@@ -281,6 +282,13 @@ static void go_on(struct request *r)
     then(r);
 }
 
+/* Two lengths for one body: what a proxy in front takes for the next request would be ours to pick.
+ */
+static bool is_ambiguous(const struct request *r)
+{
+    return request_header(r, "Transfer-Encoding") && request_header(r, "Content-Length");
+}
+
 /* A body that is far too large is refused before it is sent. */
 static bool refuse_early(const struct request *r)
 {
@@ -297,6 +305,12 @@ static enum MHD_Result on_access(UNUSED void *arg, UNUSED struct MHD_Connection 
     struct request *r = &x->request;
     if (!x->begun) {
         begin(x, method);
+        if (is_ambiguous(r)) {
+            reply_header(r, "Connection", "close");
+            problem_reply(r, 400, "malformed", "Content-Length",
+                          "Content-Length cannot stand beside Transfer-Encoding");
+            return send_reply(x);
+        }
         if (!refuse_early(r))
             return MHD_YES;
         dispatch(r);

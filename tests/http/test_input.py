@@ -197,6 +197,16 @@ def test_what_is_no_http_is_answered_with_an_error_or_closed(api, data):
     assert answer == b"" or answer.split(b" ")[1].startswith(b"4") or answer.split(b" ")[1] == b"505", answer[:200]
 
 
+def test_a_body_of_two_lengths_is_refused_and_nothing_behind_it_is_read(api):
+    answer = api.raw(
+        b"POST /v1/submissions HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /version HTTP/1.1\r\nHost: x\r\n\r\n",
+        timeout=3,
+    )
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 # ---- sizes ----
 
 LIMIT = 100_000

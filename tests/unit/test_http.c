@@ -181,6 +181,7 @@ TEST(judge0_variables_are_read)
                             (char[]){ "ENABLE_WAIT_RESULT=no" },        /* only "false" is off */
                             (char[]){ "ENABLE_SUBMISSION_DELETE=yes" }, /* only "true" is on */
                             (char[]){ "MAX_FILE_SIZE=" },
+                            (char[]){ "DISABLE_IMPLICIT_BASE64_ENCODING=false" },
                             (char[]){ "AUTHN_TOKEN=a b" },
                             (char[]){ "SOMETHING=else" },
                             NULL };
@@ -191,6 +192,8 @@ TEST(judge0_variables_are_read)
     assert_true(c.enable_wait_result);
     assert_false(c.enable_submission_delete);
     assert_int_equal(c.max_file_size, 1024);
+    assert_true(c.implicit_base64);
+    assert_false(judge0_config_default().implicit_base64);
     assert_string_equal(c.authn_token, "a b");
     assert_true(judge0_config_most(&c).cpu_us == 2500000);
 }
