@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox's own processes are killed at any moment, under load: no wrong verdict, nothing left.
+
+A run whose lane is broken under it may fail as an error of ours, which the server repeats. It must
+never look as if the program had done it.
+"""
+
+import glob
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+import cases
+from lanes import Lanes, job
+
+KILLS = int(os.environ.get("EVALX_KILLS", "300"))
+PARTS = ("box-lane", "box-init", "box-spawner")
+
+
+@pytest.fixture
+def own_lanes(built):
+    why = Lanes.missing()
+    if why:
+        pytest.skip(why)
+    lanes = Lanes(2, secret="EVALX_SECRET=hunter2")
+    yield lanes
+    lanes.close()
+
+
+def named(lanes, names):
+    """Processes of the driver by name, as (pid, name)."""
+    found = []
+    for pid in lanes.processes():
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                name = f.read().strip()
+        except OSError:
+            continue
+        if name in names:
+            found.append((pid, name))
+    return found
+
+
+def leftovers(lanes):
+    """What must be the same before and after: descriptors, control groups, mounts, processes."""
+    keeper = next(iter(lanes.processes()), 0)
+    return {
+        "descriptors of the driver": len(os.listdir(f"/proc/{lanes.driver.pid}/fd")),
+        "descriptors of the keeper": len(os.listdir(f"/proc/{keeper}/fd")),
+        "cgroups": len(glob.glob(f"/sys/fs/cgroup/*/evalx/k{keeper}-*/*/") +
+                       glob.glob(f"/sys/fs/cgroup/evalx/k{keeper}-*/*/")),
+        "mounts": len(open("/proc/self/mountinfo").readlines()),
+        "processes": len(lanes.processes()),
+    }
+
+
+def settled(lanes, wanted):
+    """Dead lanes are buried in the background: wait for it, at most five seconds."""
+    for _ in range(50):
+        is_now = leftovers(lanes)
+        if is_now == wanted:
+            return is_now
+        time.sleep(0.1)
+    return is_now
+
+
+class Killer(threading.Thread):
+    def __init__(self, lanes, seed):
+        super().__init__(daemon=True)
+        self.lanes, self.random = lanes, random.Random(seed)
+        self.killed, self.over = [], threading.Event()
+
+    def run(self):
+        while len(self.killed) < KILLS and not self.over.is_set():
+            time.sleep(self.random.uniform(0.0, 0.04))
+            parts = named(self.lanes, PARTS)
+            if not parts:
+                continue
+            pid, name = self.random.choice(parts)
+            try:
+                os.kill(pid, signal.SIGKILL)
+                self.killed.append(name)
+            except ProcessLookupError:
+                pass
+
+
+def test_killing_the_parts_of_lanes_gives_no_wrong_verdict_and_leaves_nothing(own_lanes):
+    lanes = own_lanes
+    burner = next(c for c in cases.cases("burners") if c.name == "burners/short_one")
+    exits = {"argv": ["/bin/sh", "-c", "echo out; echo file >/box/f; exit 7"]}
+    fine = {"argv": ["/bin/sh", "-c", "test ! -e /box/f && exec cat"], "stdin": "whole\n"}
+    for lane in range(lanes.count):
+        lanes.run({**exits, "lane": lane})
+    before = leftovers(lanes)
+    right = errors = 0
+    killer = Killer(lanes, seed=1)
+    killer.start()
+    while killer.is_alive():
+        jobs = []
+        for lane in range(lanes.count):
+            jobs += [job(burner, lane=lane), {**exits, "lane": lane}, {**fine, "lane": lane}]
+        for i, report in enumerate(lanes.run_together(jobs, may_fail=True)):
+            if "error" in report:
+                errors += 1
+                continue
+            right += 1
+            got = (report["end"], report["exit_code"], report["signal"])
+            if i % 3 == 0:
+                assert got == ("exit", 0, 0) and abs(report["cpu_us"] - int(report["out"])) < 8000, report
+            elif i % 3 == 1:
+                assert got == ("exit", 7, 0) and report["out"] == b"out\n", report
+            else:
+                assert got == ("exit", 0, 0) and report["out"] == b"whole\n", report
+    assert len(killer.killed) == KILLS and set(killer.killed) == set(PARTS)
+    assert right > errors, f"{right} right, {errors} errors"
+    for lane in range(lanes.count):
+        for _ in range(3):  # the last kill may have been a moment ago
+            if "error" not in (report := lanes.run({**fine, "lane": lane}, may_fail=True)):
+                break
+        assert report["out"] == b"whole\n"
+    assert settled(lanes, before) == before
+    print(f"{KILLS} kills: {right} right reports, {errors} errors")
+
+
+def test_the_driver_dies_and_everything_dies_with_it(built):
+    """kill -9 of the server: keeper, lanes and programs go, and so do the control groups."""
+    if Lanes.missing():
+        pytest.skip(Lanes.missing())
+    lanes = Lanes(2, secret="EVALX_SECRET=hunter2")
+    keeper = lanes.processes()[0]
+    lanes.driver.stdin.write(b'{"id": 1, "argv": ["/bin/sleep", "100"], "limits": {"wall_us": 100000000}}\n')
+    lanes.driver.stdin.flush()
+    time.sleep(0.1)
+    family = lanes.processes()
+    os.kill(lanes.driver.pid, signal.SIGKILL)
+    lanes.driver.wait()
+    groups = f"/sys/fs/cgroup/*/evalx/k{keeper}-*"
+    for _ in range(50):
+        alive = [pid for pid in family if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)]
+        if not alive and not glob.glob(groups):
+            break
+        time.sleep(0.1)
+    assert not alive and not glob.glob(groups)
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_thousand_hostile_runs_leave_everything_as_before(own_lanes):
+    lanes = own_lanes
+    quick = {c.name: c for c in cases.cases("processes", "leftovers", "files")}
+    chosen = [quick[name] for name in ("processes/daemon_holds_stdout", "processes/clone_parent",
+                                       "leftovers/files_everywhere", "leftovers/marks_on_folders",
+                                       "files/odd_names", "processes/zombie_hoard")]
+    for case in chosen:
+        lanes.run(job(case))
+    before = leftovers(lanes)
+    for _ in range(1000 // (2 * len(chosen))):
+        lanes.run_together([job(case, lane=lane) for case in chosen for lane in range(lanes.count)])
+    assert settled(lanes, before) == before
+    for lane in range(lanes.count):
+        assert lanes.probe(lane)["out"] == lanes.fresh[lane]["out"]
+        assert lanes.probe(lane)["rebuilds"] == 0
