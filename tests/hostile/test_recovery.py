@@ -31,16 +31,18 @@ def own_lanes(built):
     lanes.close()
 
 
-def named(lanes, names):
-    """Processes of the driver by name, as (pid, name)."""
+def parts(lanes):
+    """The processes of the lanes, as (pid, name). A program that is just being started still has the
+    spawner's name, but a number in the box's process namespace as well."""
     found = []
     for pid in lanes.processes():
         try:
-            with open(f"/proc/{pid}/comm") as f:
-                name = f.read().strip()
+            with open(f"/proc/{pid}/status") as f:
+                said = dict(line.split(":", 1) for line in f.read().splitlines())
         except OSError:
             continue
-        if name in names:
+        name = said["Name"].strip()
+        if name in PARTS and (name == "box-init" or len(said["NSpid"].split()) == 1):
             found.append((pid, name))
     return found
 
@@ -77,10 +79,10 @@ class Killer(threading.Thread):
     def run(self):
         while len(self.killed) < KILLS and not self.over.is_set():
             time.sleep(self.random.uniform(0.0, 0.04))
-            parts = named(self.lanes, PARTS)
-            if not parts:
+            there = parts(self.lanes)
+            if not there:
                 continue
-            pid, name = self.random.choice(parts)
+            pid, name = self.random.choice(there)
             try:
                 os.kill(pid, signal.SIGKILL)
                 self.killed.append(name)
@@ -95,6 +97,7 @@ def test_killing_the_parts_of_lanes_gives_no_wrong_verdict_and_leaves_nothing(ow
     fine = {"argv": ["/bin/sh", "-c", "test ! -e /box/f && exec cat"], "stdin": "whole\n"}
     for lane in range(lanes.count):
         lanes.run({**exits, "lane": lane})
+        lanes.run(job(burner, lane=lane))
     before = leftovers(lanes)
     right = errors = 0
     killer = Killer(lanes, seed=1)
@@ -116,7 +119,7 @@ def test_killing_the_parts_of_lanes_gives_no_wrong_verdict_and_leaves_nothing(ow
             else:
                 assert got == ("exit", 0, 0) and report["out"] == b"whole\n", report
     assert len(killer.killed) == KILLS and set(killer.killed) == set(PARTS)
-    assert right > errors, f"{right} right, {errors} errors"
+    assert right > 20, f"{right} right, {errors} errors"
     for lane in range(lanes.count):
         for _ in range(3):  # the last kill may have been a moment ago
             if "error" not in (report := lanes.run({**fine, "lane": lane}, may_fail=True)):
