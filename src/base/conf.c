@@ -15,13 +15,12 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-    { "us", 1 },          { "ms", 1000 },         { "s", 1000000 },
-    { "min", 60000000 },  { "h", 3600000000 },    { "d", 86400000000 },
+    { "us", 1 },         { "ms", 1000 },      { "s", 1000000 },
+    { "min", 60000000 }, { "h", 3600000000 }, { "d", 86400000000 },
 };
 static const struct unit byte_units[] = {
-    { "B", 1 },           { "K", 1 << 10 },       { "KiB", 1 << 10 },
-    { "M", 1 << 20 },     { "MiB", 1 << 20 },     { "G", INT64_C(1) << 30 },
-    { "GiB", INT64_C(1) << 30 },
+    { "B", 1 },         { "K", 1 << 10 },          { "KiB", 1 << 10 },          { "M", 1 << 20 },
+    { "MiB", 1 << 20 }, { "G", INT64_C(1) << 30 }, { "GiB", INT64_C(1) << 30 },
 };
 
 /* A number with an optional unit; bare numbers count in fallback units. */
@@ -273,8 +272,7 @@ void conf_print(const struct conf_table *table, enum conf_style style, const voi
         switch (style) {
         case CONF_HELP:
             buf_addf(out, "  %s%-*s %s%s%s%s\n", table->prefix, (int)(26 - strlen(table->prefix)),
-                     item->name, item->help, *fallback ? " [" : "", fallback,
-                     *fallback ? "]" : "");
+                     item->name, item->help, *fallback ? " [" : "", fallback, *fallback ? "]" : "");
             break;
         case CONF_MARKDOWN:
             buf_addf(out, "| `%s%s` | %s%s%s | %s |\n", table->prefix, item->name,

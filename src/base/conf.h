@@ -45,7 +45,7 @@ struct conf_table {
     const char *prefix; /* "EVALX_"; or "--" for options written as --name=value */
     const struct conf_item *items;
     size_t count;
-    bool strict; /* an unknown variable with the prefix is an error */
+    bool strict;           /* an unknown variable with the prefix is an error */
     const char *listed_by; /* the command that lists them, for that error */
 };
 

@@ -246,5 +246,12 @@ struct outcome outcome_copy(const struct outcome *o, struct arena *arena)
     copy.err = arena_str(arena, o->err);
     copy.message = arena_text(arena, o->message);
     copy.limit = arena_text(arena, o->limit);
+    if (o->file_count > 0)
+        copy.files = arena_array(arena, o->file_count, sizeof *copy.files);
+    for (size_t i = 0; i < o->file_count; i++) {
+        copy.files[i] = o->files[i];
+        copy.files[i].path = arena_text(arena, o->files[i].path);
+        copy.files[i].content = arena_str(arena, o->files[i].content);
+    }
     return copy;
 }

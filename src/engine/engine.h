@@ -28,6 +28,7 @@ struct engine_config {
     int64_t cache_memory_bytes; /* kept as sealed memory files at most; 0: 64 MiB */
     struct box_limits build;    /* limits of build steps */
     int64_t disk_bytes;         /* writable space of a run; 0: the lane's */
+    int64_t collect_bytes;      /* files kept of one run (job.collect), together; 0: 4 MiB */
 };
 
 /*

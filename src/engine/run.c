@@ -2,10 +2,63 @@
 /*
  * run.c - one test: its plan, its runs, its outcome.
  */
+#include <unistd.h>
+
 #include "base/file.h"
 #include "engine/judge.h"
 #include "engine/lane.h"
 #include "engine/recipe.h"
+
+enum { COLLECT_FILES = 200 };
+static const int64_t default_collect_bytes = INT64_C(4) << 20;
+
+static int64_t collect_bytes(const struct engine *en)
+{
+    return en->config.collect_bytes > 0 ? en->config.collect_bytes : default_collect_bytes;
+}
+
+static void fill_collect(struct plan *plan, const struct engine *en, const struct job *job,
+                         struct arena *arena)
+{
+    size_t count = 0;
+    while (job->collect[count])
+        count++;
+    if (count == 0)
+        return;
+    int64_t bytes = collect_bytes(en);
+    struct plan_collect *collect = arena_array(arena, count, sizeof *collect);
+    for (size_t i = 0; i < count; i++)
+        collect[i] = (struct plan_collect){ job->collect[i], bytes, bytes, COLLECT_FILES };
+    plan->collect = collect;
+    plan->collect_count = count;
+}
+
+/* The files of all patterns together stay below the bound, too: later ones give way. */
+static bool keep_files(const struct report *report, int64_t bytes, struct arena *arena,
+                       struct outcome *ret, struct err *e)
+{
+    ret->files_cut = report->files_cut;
+    if (report->file_count == 0)
+        return true;
+    ret->files = arena_array(arena, report->file_count, sizeof *ret->files);
+    for (size_t i = 0; i < report->file_count; i++) {
+        const struct report_file *f = &report->files[i];
+        if (f->size > bytes || ret->file_count == COLLECT_FILES) {
+            ret->files_cut = true;
+            continue;
+        }
+        char *content = arena_get(arena, (size_t)f->size + 1);
+        if (pread(f->fd, content, (size_t)f->size, 0) != f->size)
+            return err_sys(e, "read a collected file");
+        bytes -= f->size;
+        ret->files[ret->file_count++] = (struct output_file){
+            .path = arena_text(arena, f->path),
+            .content = { content, (size_t)f->size },
+            .executable = f->mode & 0111,
+        };
+    }
+    return true;
+}
 
 static void fill_files(struct plan *plan, const struct active *a, struct arena *arena)
 {
@@ -33,6 +86,7 @@ static struct plan plan_of(const struct engine *en, const struct active *a, size
         .merge_stderr = job->merge_stderr,
     };
     fill_files(&plan, a, arena);
+    fill_collect(&plan, en, job, arena);
     return plan;
 }
 
@@ -46,6 +100,8 @@ static enum got run_once(struct lane *l, struct active *a, size_t k, const struc
         return got;
     judge(&report, &a->job->checker, test->expected, &test->limits, arena, &ret->outcome);
     ret->rusage_only = report.from_rusage;
+    if (!keep_files(&report, collect_bytes(l->en), arena, &ret->outcome, e))
+        return GOT_FAILED;
     return GOT_ONE;
 }
 

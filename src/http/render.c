@@ -92,6 +92,23 @@ static void put_usage(struct json_writer *w, int64_t cpu_us, int64_t wall_us, in
     json_put_object_end(w);
 }
 
+/* Only for jobs that asked for files. */
+static void put_output_files(struct json_writer *w, const struct outcome *o)
+{
+    if (o->file_count == 0 && !o->files_cut)
+        return;
+    json_put_key(w, "output_files");
+    json_put_array(w);
+    for (size_t i = 0; i < o->file_count; i++) {
+        json_put_object(w);
+        put_text(w, "path", o->files[i].path);
+        json_put_bytes(w, "content", "encoding", o->files[i].content);
+        json_put_object_end(w);
+    }
+    json_put_array_end(w);
+    put_flag(w, "output_files_truncated", o->files_cut);
+}
+
 static void put_streams(struct json_writer *w, const struct outcome *o)
 {
     put_output(w, "stdout", "stdout_encoding", o->out);
@@ -99,6 +116,7 @@ static void put_streams(struct json_writer *w, const struct outcome *o)
     put_flag(w, "stdout_truncated", o->out_cut);
     put_flag(w, "stderr_truncated", o->err_cut);
     put_exit(w, o);
+    put_output_files(w, o);
 }
 
 static void put_no_streams(struct json_writer *w)

@@ -39,6 +39,7 @@ struct job *job_new(void)
     job->created_us = wall_us();
     job->compiler_options = (const char **)(uintptr_t)no_words;
     job->args = (const char **)(uintptr_t)no_words;
+    job->collect = (const char **)(uintptr_t)no_words;
     job->env = (const char **)(uintptr_t)no_words;
     job->limits = limits_unset();
     job->checker = (struct checker){ .absolute = 1e-6, .relative = 1e-6 };
@@ -206,6 +207,7 @@ void job_to_json(const struct job *job, struct buf *out)
     put_words(&w, "compiler_options", job->compiler_options);
     put_words(&w, "args", job->args);
     put_env(&w, job->env);
+    put_words(&w, "collect", job->collect);
     json_put_key(&w, "limits");
     limits_to_json(&job->limits, &w);
 

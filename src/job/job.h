@@ -79,6 +79,7 @@ struct job {
     const char **compiler_options; /* NULL-ended, never NULL */
     const char **args;             /* NULL-ended, never NULL */
     const char **env;     /* "NAME=value", NULL-ended, never NULL: added to the language's */
+    const char **collect; /* globs of files to bring out of each run; NULL-ended, never NULL */
     struct limits limits; /* UNSET members are filled by job_check() */
 
     struct job_test

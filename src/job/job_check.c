@@ -8,7 +8,7 @@
 #include "job/job.h"
 #include "job/refuse.h"
 
-enum { PATH_BYTES = 255, PATH_DEPTH = 8 };
+enum { PATH_BYTES = 255, PATH_DEPTH = 8, COLLECT_MOST = 16 };
 
 /* ---- language ---- */
 
@@ -303,6 +303,22 @@ static bool settle_tests(struct job *job, const struct job_policy *policy, struc
     return check_test_ids(job, e);
 }
 
+/* ---- files to bring out ---- */
+
+static bool check_collect(const struct job *job, struct err *e)
+{
+    for (size_t i = 0; job->collect[i]; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "collect[%zu]", i);
+        if (i == COLLECT_MOST)
+            return refuse(e, "", "collect", "has more than %d patterns", COLLECT_MOST);
+        const char *trouble = path_trouble(job->collect[i]);
+        if (trouble)
+            return refuse(e, "", key, "%s", trouble);
+    }
+    return true;
+}
+
 /* ---- the whole ---- */
 
 bool job_check(struct job *job, const struct catalogue *catalogue, const struct job_policy *policy,
@@ -319,6 +335,8 @@ bool job_check(struct job *job, const struct catalogue *catalogue, const struct 
                       language->id);
     if (job->network && !policy->allow_network)
         return refuse(e, "", "network", "is not allowed on this server");
+    if (!check_collect(job, e))
+        return false;
 
     struct limits defaults = defaults_for(language, policy);
     settle_limits(&job->limits, &defaults, &policy->most);

@@ -330,6 +330,11 @@ static bool read_args(struct reader *r, const char *key, const struct json *valu
     return field_words(r, key, value, &r->job->args);
 }
 
+static bool read_collect(struct reader *r, const char *key, const struct json *value)
+{
+    return field_words(r, key, value, &r->job->collect);
+}
+
 static bool read_limits(struct reader *r, const char *key, const struct json *value)
 {
     return limits_from_json(value, key, &r->job->limits, r->e);
@@ -460,7 +465,7 @@ static const struct field job_fields[] = {
     { "retention_us", read_retention_us, KEY_STORED },
     { "metadata", read_metadata },
     { "webhook_url", read_webhook, KEY_LATER },
-    { "collect", NULL, KEY_LATER },
+    { "collect", read_collect },
     { "store", NULL, KEY_LATER },
     { "face", read_face, KEY_STORED },
     { 0 },

@@ -16,6 +16,13 @@
 #include "base/json.h"
 #include "job/verdict.h"
 
+/* A file a run left and the job asked for. */
+struct output_file {
+    const char *path; /* relative to the program's folder */
+    struct str content;
+    bool executable;
+};
+
 /* What one program did, judged: a test, or the build step. */
 struct outcome {
     enum verdict verdict;
@@ -26,6 +33,9 @@ struct outcome {
     struct str out, err;   /* ptr NULL: empty. In a build step all output is in out */
     bool out_cut, err_cut; /* there was more than the limit */
     const char *message;   /* a sentence on what happened, or NULL */
+    struct output_file *files; /* what job.collect brought out */
+    size_t file_count;
+    bool files_cut; /* there were more, or larger ones, than are kept */
 };
 
 struct test_result {

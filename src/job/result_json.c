@@ -55,6 +55,22 @@ static void put_flag(struct json_writer *w, const char *key, bool flag)
     json_put_bool(w, true);
 }
 
+static void put_files(struct json_writer *w, const struct outcome *o)
+{
+    if (o->file_count == 0)
+        return;
+    json_put_key(w, "files");
+    json_put_array(w);
+    for (size_t i = 0; i < o->file_count; i++) {
+        json_put_object(w);
+        put_text(w, "path", o->files[i].path);
+        json_put_bytes(w, "content", "encoding", o->files[i].content);
+        put_flag(w, "executable", o->files[i].executable);
+        json_put_object_end(w);
+    }
+    json_put_array_end(w);
+}
+
 /* The members of an outcome, into an object already begun. */
 static void put_outcome(struct json_writer *w, const struct outcome *o)
 {
@@ -72,6 +88,8 @@ static void put_outcome(struct json_writer *w, const struct outcome *o)
         json_put_bytes(w, "stderr", "stderr_encoding", o->err);
     put_flag(w, "stdout_cut", o->out_cut);
     put_flag(w, "stderr_cut", o->err_cut);
+    put_files(w, o);
+    put_flag(w, "files_cut", o->files_cut);
     put_text(w, "message", o->message);
 }
 
@@ -209,6 +227,32 @@ static bool get_bytes(const struct reader *r, const struct json *from, const cha
     return got != GOT_FAILED;
 }
 
+static bool get_file(const struct reader *r, const struct json *file, struct output_file *ret)
+{
+    if (!get_text(r, file, "path", &ret->path) ||
+        !get_bytes(r, file, "content", "encoding", &ret->content) ||
+        !get_flag(r, file, "executable", &ret->executable))
+        return false;
+    return ret->path && ret->content.ptr
+               ? true
+               : err_invalid(r->e, "files", "a stored result has a file without path or content");
+}
+
+static bool get_files(const struct reader *r, const struct json *from, struct outcome *o)
+{
+    bool bad = false;
+    const struct json *files = get(r, from, "files", JSON_ARRAY, &bad);
+    size_t count = files ? json_count(files) : 0;
+    if (bad || count == 0)
+        return !bad;
+    o->files = arena_array(r->arena, count, sizeof *o->files);
+    o->file_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!get_file(r, json_at(files, i), &o->files[i]))
+            return err_add(r->e, "files[%zu]", i);
+    return true;
+}
+
 static bool get_outcome(const struct reader *r, const struct json *from, struct outcome *o)
 {
     return get_verdict(r, from, &o->verdict) && get_text(r, from, "limit", &o->limit) &&
@@ -217,7 +261,8 @@ static bool get_outcome(const struct reader *r, const struct json *from, struct 
            get_bytes(r, from, "stdout", "stdout_encoding", &o->out) &&
            get_bytes(r, from, "stderr", "stderr_encoding", &o->err) &&
            get_flag(r, from, "stdout_cut", &o->out_cut) &&
-           get_flag(r, from, "stderr_cut", &o->err_cut) &&
+           get_flag(r, from, "stderr_cut", &o->err_cut) && get_files(r, from, o) &&
+           get_flag(r, from, "files_cut", &o->files_cut) &&
            get_text(r, from, "message", &o->message);
 }
 

@@ -23,7 +23,9 @@ enum { RUNS_DEFAULT = 40, RUNS_MAX = 10000, LANES = 64 };
 
 /* On every Debian: small, and it computes for the same time wherever it runs. */
 static const char *const fixed_program[] = {
-    "/usr/bin/perl", "-e", "my $x = 1; $x = ($x * 1103515245 + 12345) % 2147483648 for 1..400000; print $x",
+    "/usr/bin/perl",
+    "-e",
+    "my $x = 1; $x = ($x * 1103515245 + 12345) % 2147483648 for 1..400000; print $x",
     NULL,
 };
 static const char *const tiny_program[] = { "/usr/bin/true", NULL };
@@ -61,8 +63,12 @@ static struct plan plan_of(const char *const *argv)
         .env = no_env,
         .exe_fd = -1,
         .stdin_fd = -1,
-        .limits = { .cpu_us = 10 * US_PER_S, .wall_us = 30 * US_PER_S, .memory_bytes = 256 << 20,
-                    .stack_bytes = 8 << 20, .output_bytes = 4096, .file_bytes = 1 << 20,
+        .limits = { .cpu_us = 10 * US_PER_S,
+                    .wall_us = 30 * US_PER_S,
+                    .memory_bytes = 256 << 20,
+                    .stack_bytes = 8 << 20,
+                    .output_bytes = 4096,
+                    .file_bytes = 1 << 20,
                     .processes = 8 },
     };
 }
@@ -187,8 +193,8 @@ int command_bench(int argc, char **argv)
 {
     struct err e;
     int64_t runs = RUNS_DEFAULT;
-    if (argc > 1 || (argc == 1 && (!parse_int(str_of(argv[0]), &runs) || runs < 2 ||
-                                   runs > RUNS_MAX))) {
+    if (argc > 1 ||
+        (argc == 1 && (!parse_int(str_of(argv[0]), &runs) || runs < 2 || runs > RUNS_MAX))) {
         fprintf(stderr, "evalx: bench takes a number of runs, 2 to %d\n", RUNS_MAX);
         return 2;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * evalx doctor - is everything there that the server needs? Each finding with its cause and its fix.
+ * evalx doctor - is everything there that the server needs? Each finding with its cause and its
+ * fix.
  */
 #include <stdio.h>
 #include <sys/statvfs.h>

@@ -69,8 +69,8 @@ static bool test_one(struct engine *engine, const struct language *l)
         return false;
     }
     bool ok = result->verdict == VERDICT_ACCEPTED;
-    printf("%s  %-14s %-12s %-20s compile %5.0f ms, run %4.0f ms, %5.1f MiB\n", ok ? "ok  " : "FAIL",
-           l->id, l->version ? l->version : "", verdict_name(result->verdict),
+    printf("%s  %-14s %-12s %-20s compile %5.0f ms, run %4.0f ms, %5.1f MiB\n",
+           ok ? "ok  " : "FAIL", l->id, l->version ? l->version : "", verdict_name(result->verdict),
            (double)result->compile_us / 1e3, (double)result->run_us / 1e3,
            (double)result->memory_bytes / 1048576);
     if (!ok && result->compile.out.len)

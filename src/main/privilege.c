@@ -25,7 +25,8 @@ static bool find_user(const char *user, struct identity *ret, struct err *e)
     if (!found)
         return err_invalid(e, "EVALX_USER", "EVALX_USER: there is no user %s", name);
     if (found->pw_uid == 0)
-        return err_invalid(e, "EVALX_USER", "EVALX_USER: the server never runs as root; name another");
+        return err_invalid(e, "EVALX_USER",
+                           "EVALX_USER: the server never runs as root; name another");
     *ret = (struct identity){ found->pw_uid, found->pw_gid };
     return true;
 }

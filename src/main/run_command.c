@@ -3,15 +3,16 @@
  * evalx run - one program in the sandbox, from the shell, as a Unix tool: its output is ours, its
  * exit status is ours, what the sandbox has to say goes to standard error (or into --json).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "main/commands.h"
-#include "main/privilege.h"
 #include "main/sandbox_side.h"
 
 enum {
@@ -25,7 +26,8 @@ enum {
 
 struct run_options {
     const char *language, *stdin_file;
-    const char **files;
+    const char **files, **collect, **compiler_options, **env;
+    const char *into;
     struct limits limits;
     bool json, quiet;
 };
@@ -34,8 +36,13 @@ struct run_options {
 
 static const struct conf_item option_items[] = {
     { "language", CONF_TEXT, AT(language), NULL, "language of FILE; by its ending when not given" },
-    { "stdin", CONF_TEXT, AT(stdin_file), NULL, "file to read as standard input; ours when not given" },
+    { "stdin", CONF_TEXT, AT(stdin_file), NULL,
+      "file to read as standard input; ours when not given" },
     { "files", CONF_WORDS, AT(files), NULL, "further files to put beside FILE" },
+    { "collect", CONF_WORDS, AT(collect), NULL, "globs of files to bring out when it has ended" },
+    { "into", CONF_TEXT, AT(into), ".", "folder collected files are written to" },
+    { "options", CONF_WORDS, AT(compiler_options), NULL, "options for the compiler" },
+    { "env", CONF_WORDS, AT(env), NULL, "NAME=value pairs for its environment" },
     { "cpu-time", CONF_TIME, AT(limits.cpu_us), "10s", "CPU time of all its processes" },
     { "wall-time", CONF_TIME, AT(limits.wall_us), "30s", "time from start to end" },
     { "memory", CONF_BYTES, AT(limits.memory_bytes), "512MiB", "memory of all its processes" },
@@ -183,6 +190,9 @@ static struct job *make_job(const struct run_options *o, const struct settings *
     for (size_t i = 0; i < args; i++)
         job->args[i] = words[1 + i];
     job->limits = o->limits;
+    job->collect = o->collect;
+    job->compiler_options = o->compiler_options;
+    job->env = o->env;
     job->tests = arena_array(&job->arena, 1, sizeof *job->tests);
     job->test_count = 1;
     job->tests[0] = (struct job_test){ .id = "1", .limits = limits_unset(), .weight = 1 };
@@ -199,6 +209,40 @@ static struct job *make_job(const struct run_options *o, const struct settings *
 }
 
 /* ---- telling ---- */
+
+/* The path is the program's choice: no "..", no link on the way, regular files only. */
+static bool write_file(int into, const struct output_file *f, struct err *e)
+{
+    CLEANUP(fd_close) int dir = fcntl(into, F_DUPFD_CLOEXEC, 0);
+    const char *name = f->path;
+    for (const char *slash; (slash = strchr(name, '/')); name = slash + 1) {
+        char part[256];
+        snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
+        if (strcmp(part, "..") == 0)
+            return err_set(e, ERR_INVALID, "collected file %s leaves the folder", f->path);
+        if (mkdirat(dir, part, 0755) != 0 && errno != EEXIST)
+            return err_sys(e, "create folder of %s", f->path);
+        int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+            return err_sys(e, "open folder of %s", f->path);
+        fd_close(dir);
+        dir = next;
+    }
+    return file_replace(dir, name, f->content, f->executable ? 0755 : 0644, e);
+}
+
+static bool write_files(const struct result *r, int into, struct err *e)
+{
+    for (size_t i = 0; i < r->test_count; i++) {
+        const struct outcome *o = &r->tests[i].outcome;
+        for (size_t k = 0; k < o->file_count; k++)
+            if (!write_file(into, &o->files[k], e))
+                return false;
+        if (o->files_cut)
+            fprintf(stderr, "evalx: not every file was collected: too many or too large\n");
+    }
+    return true;
+}
 
 static int exit_status(const struct result *r)
 {
@@ -251,17 +295,24 @@ static int run(const struct run_options *o, char **words, struct err *e)
     if (!settings_load(&s, NULL, e) || !sandbox_side_start(&side, &s, false, e))
         return EXIT_TROUBLE;
 
-    /* Files are read as root only when the caller is root: the same rights he has. */
+    CLEANUP(fd_close) int into = -1;
+    if (o->collect[0] && (into = dir_open(o->into, 0755, e)) < 0)
+        return EXIT_TROUBLE;
+
+    /* Files are read and written with the rights of whoever called. */
     CLEANUP(job_free) struct job *job = make_job(o, &s, side.catalogue, words, e);
-    if (!job || !drop_root(s.user, e))
+    if (!job)
         return EXIT_TROUBLE;
 
     struct engine_config config = settings_engine(&s);
     config.lanes = 1;
+    config.collect_bytes = s.disk_bytes;
     CLEANUP(engine_stop)
     struct engine *engine = engine_start(&config, side.keeper, side.catalogue, e);
     CLEANUP(result_free) struct result *result = engine ? run_job(engine, job, e) : NULL;
     if (!result)
+        return EXIT_TROUBLE;
+    if (into >= 0 && !write_files(result, into, e))
         return EXIT_TROUBLE;
     tell(result, o);
     return exit_status(result);

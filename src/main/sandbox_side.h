@@ -25,8 +25,8 @@ struct sandbox_side {
  *
  * any_layer  true: broken layers are left to the caller to look at (doctor)
  */
-MUST_USE bool sandbox_side_start(struct sandbox_side *ret, const struct settings *s,
-                                 bool any_layer, struct err *e);
+MUST_USE bool sandbox_side_start(struct sandbox_side *ret, const struct settings *s, bool any_layer,
+                                 struct err *e);
 void sandbox_side_done(struct sandbox_side *side);
 CLEANUP_FOR_STRUCT(struct sandbox_side, sandbox_side_done)
 

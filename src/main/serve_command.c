@@ -111,8 +111,8 @@ static bool start_service(struct server *v, struct err *e)
     };
     struct limits judge0_most = judge0_config_most(&judge0);
     raise_to(&config.policy.most, &judge0_most);
-    v->service = service_start(&config, v->sandbox.catalogue, v->engine, v->queue, v->store,
-                               v->bus, e);
+    v->service =
+        service_start(&config, v->sandbox.catalogue, v->engine, v->queue, v->store, v->bus, e);
     if (!v->service)
         return false;
 

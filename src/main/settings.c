@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #define AT(member) offsetof(struct settings, member)
-#define US(s) ((s) * INT64_C(1000000))
-#define MIB(n) ((n) * INT64_C(1048576))
+#define US(s)      ((s)*INT64_C(1000000))
+#define MIB(n)     ((n)*INT64_C(1048576))
 
 static const struct conf_item items[] = {
     { "LISTEN", CONF_TEXT, AT(listen), "127.0.0.1:2358", "where the API answers: host:port" },
@@ -27,6 +27,8 @@ static const struct conf_item items[] = {
       .choices = "auto v1 v2 none" },
     { "DISK_BYTES", CONF_BYTES, AT(disk_bytes), "256MiB", "writable space of a running program",
       NULL, MIB(1), MIB(65536) },
+    { "COLLECT_BYTES", CONF_BYTES, AT(collect_bytes), "4MiB",
+      "files brought out of one run (collect), together", NULL, 1, MIB(1024) },
     { "BOX", CONF_TEXT, AT(box_program), NULL, "path of evalx-box; beside evalx when empty" },
     { "LANGUAGES_DIR", CONF_TEXT, AT(languages_dir), NULL,
       "folder of language files; the ones that came with evalx when empty" },
@@ -148,6 +150,7 @@ struct engine_config settings_engine(const struct settings *s)
         .cache_bytes = s->cache_bytes,
         .cache_memory_bytes = s->cache_memory_bytes,
         .disk_bytes = s->disk_bytes,
+        .collect_bytes = s->collect_bytes,
         .build = {
             .cpu_us = s->build_cpu_us,
             .wall_us = s->build_wall_us,

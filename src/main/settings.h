@@ -25,7 +25,7 @@ struct settings {
 
     int64_t lanes;
     int cgroup;
-    int64_t disk_bytes;
+    int64_t disk_bytes, collect_bytes;
     const char *box_program, *languages_dir;
 
     int store;

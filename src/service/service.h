@@ -26,10 +26,10 @@ struct service;
 
 struct service_config {
     struct job_policy policy;
-    int64_t queue_max;     /* waiting jobs at most; above it accept answers LIMIT */
-    int attempts_max;      /* 3 */
-    int64_t lease_us;      /* as the queue's: leases are extended three times as often */
-    int64_t drain_us;      /* how long service_drain() lets running jobs finish */
+    int64_t queue_max; /* waiting jobs at most; above it accept answers LIMIT */
+    int attempts_max;  /* 3 */
+    int64_t lease_us;  /* as the queue's: leases are extended three times as often */
+    int64_t drain_us;  /* how long service_drain() lets running jobs finish */
 };
 
 /*
@@ -80,8 +80,8 @@ MUST_USE enum got service_load(struct service *s, const char *id, unsigned parts
  */
 struct service_watch;
 typedef void (*service_watch_fn)(void *arg);
-MUST_USE struct service_watch *service_watch(struct service *s, const char *id,
-                                             service_watch_fn fn, void *arg);
+MUST_USE struct service_watch *service_watch(struct service *s, const char *id, service_watch_fn fn,
+                                             void *arg);
 /* Free the watch. After it returns fn is not called any more. Not from inside fn. */
 void service_unwatch(struct service *s, struct service_watch *w);
 

@@ -95,8 +95,8 @@ static void finished(void *arg, struct result *result, const struct err *e)
             give_back(a, e);
             return;
         }
-        log_error("job.internal_error", "id=%s attempt=%d why=%s", a->ticket.id,
-                  a->ticket.attempt, e->text);
+        log_error("job.internal_error", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
+                  e->text);
         result = result_internal_error(e->text);
     }
     result->attempt = a->ticket.attempt;

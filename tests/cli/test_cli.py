@@ -145,6 +145,33 @@ def test_run_puts_further_files_beside_the_program(program):
     assert r.stdout == "1 2 3\n"
 
 
+def test_run_brings_files_out(program, tmp_path):
+    source = program("t.sh", "mkdir -p d/e; echo $WHO > d/e/f.txt; ln -s /etc/passwd d/link\n")
+    into = tmp_path / "into"
+    r = evalx("run", "--collect=d/**", f"--into={into}", "--env=WHO=me", source, stdin="")
+    assert r.returncode == 0, r.stderr
+    assert (into / "d/e/f.txt").read_text() == "me\n"
+    assert not (into / "d/link").exists()
+
+
+def test_run_writes_no_collected_file_through_a_link(program, tmp_path):
+    into = tmp_path / "into"
+    elsewhere = tmp_path / "elsewhere"
+    into.mkdir()
+    elsewhere.mkdir()
+    (into / "d").symlink_to(elsewhere)
+    r = evalx("run", "--collect=d/*", f"--into={into}", program("t.sh", "mkdir d; echo x > d/f\n"),
+              stdin="")
+    assert r.returncode == 125
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_run_passes_options_to_the_compiler(program):
+    source = program("t.c", "#include <stdio.h>\nint main(void) { printf(\"%d\\n\", X); }\n")
+    r = evalx("run", "--options=-DX=42", source, stdin="")
+    assert r.stdout == "42\n", r.stderr
+
+
 def test_run_asks_for_the_language_it_cannot_guess(program):
     r = evalx("run", program("t.unknown", "x"), stdin="")
     assert r.returncode == 125 and "--language" in r.stderr

@@ -422,3 +422,34 @@ def test_both_faces_see_the_same_submission(api):
     token = api.post("/submissions?wait=true", {"language_id": 46, "source_code": "echo hi"}).json["token"]
     record = api.get(f"/v1/submissions/{token}").json
     assert (record["stdout"], record["verdict"], record["language"]) == ("hi\n", "accepted", "bash")
+
+
+# ---- files out ----
+
+
+def test_files_a_program_leaves_can_be_collected(api):
+    record = submit(api, source="mkdir out; echo one > out/a.txt; printf '\\377' > out/b.bin; echo x > c",
+                    collect=["out/*"])
+    files = {f["path"]: f for f in record["output_files"]}
+    assert set(files) == {"out/a.txt", "out/b.bin"}
+    assert files["out/a.txt"] == {"path": "out/a.txt", "content": "one\n"}
+    assert files["out/b.bin"] == {"path": "out/b.bin", "content": "/w==", "encoding": "base64"}
+
+
+def test_links_are_not_followed_out_of_the_box_when_collecting(api):
+    record = submit(api, source="ln -s /etc/passwd link; mkfifo pipe; echo y > real", collect=["*"])
+    assert [f["path"] for f in record["output_files"] if f["path"] != "script.sh"] == ["real"]
+
+
+def test_more_files_than_are_kept_are_cut_and_it_says_so(api):
+    record = submit(api, source="for i in 1 2 3; do head -c 2000000 /dev/zero > $i.bin; done",
+                    collect=["*.bin"])
+    assert len(record["output_files"]) == 2
+    assert record["output_files_truncated"] is True
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*", "../*", "", "a/../b"])
+def test_a_pattern_that_leaves_the_folder_is_refused(api, pattern):
+    answer = api.post("/v1/submissions", {"language": "bash", "source": "true", "collect": [pattern]})
+    assert answer.status == 400 or answer.status == 422
+    assert answer.json["field"] == "collect[0]"

@@ -31,7 +31,10 @@ static struct service_config config(void)
         limit_set(&defaults, &limit_infos[i], INT64_C(1) << 24);
     }
     return (struct service_config){
-        .policy = { .defaults = defaults, .most = most, .tests_max = 100, .files_max = 10,
+        .policy = { .defaults = defaults,
+                    .most = most,
+                    .tests_max = 100,
+                    .files_max = 10,
                     .source_bytes_max = 1 << 20 },
         .queue_max = 3,
         .attempts_max = 3,

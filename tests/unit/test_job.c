@@ -230,7 +230,7 @@ TEST(bad_jobs_are_refused_by_field_and_sentence)
         { BODY(",\"retention_seconds\":9223372036854775807"), "retention_seconds", "between 1" },
         { BODY(",\"metadata\":[]"), "metadata", "an array" },
         { BODY(",\"webhook_url\":\"http://x\""), "webhook_url", "not supported yet" },
-        { BODY(",\"collect\":[\"*\"]"), "collect", "not supported yet" },
+        { BODY(",\"collect\":\"*\""), "collect", "an array" },
         { BODY(",\"store\":false"), "store", "not supported yet" },
         { BODY(",\"id\":\"0b1c4f5e-0000-4000-8000-000000000000\""), "id", "set by the server" },
         { BODY(",\"created_at_us\":1"), "created_at_us", "set by the server" },
@@ -651,7 +651,7 @@ TEST(the_stored_form_keeps_everything)
     struct job *job = checked(
         "{\"language\":\"built\",\"source\":\"\\u0000/w==\",\"compiler_options\":[\"-a\"],"
         "\"args\":[\"x\"],\"env\":{\"A\":\"b\"},\"stdin\":\"in\",\"expected_output\":\"out\","
-        "\"metadata\":{\"k\":null},\"cache\":\"none\",\"priority\":\"low\"}",
+        "\"collect\":[\"out/*.png\"],\"metadata\":{\"k\":null},\"cache\":\"none\",\"priority\":\"low\"}",
         &e);
     MUST(job);
     job->face = "{\"judge0\":{\"language_id\":54}}";
@@ -670,6 +670,7 @@ TEST(the_stored_form_keeps_everything)
     assert_string_equal(back->compiler_options[0], "-a");
     assert_string_equal(back->args[0], "x");
     assert_string_equal(back->env[0], "A=b");
+    assert_string_equal(back->collect[0], "out/*.png");
     assert_memory_equal(&back->limits, &job->limits, sizeof job->limits);
     assert_memory_equal(&back->tests[0].limits, &job->tests[0].limits, sizeof job->limits);
     assert_false(back->has_tests);
@@ -692,7 +693,7 @@ TEST(a_damaged_stored_job_is_refused)
     static const char *const bad[] = {
         BODY(",\"id\":\"../../etc\""), BODY(",\"id\":5"),          BODY(",\"created_at_us\":-1"),
         BODY(",\"runs\":0"),           BODY(",\"face\":5"),        BODY(",\"retention_us\":-1"),
-        BODY(",\"single\":1"),         BODY(",\"webhook_url\":5"), BODY(",\"collect\":[]"),
+        BODY(",\"single\":1"),         BODY(",\"webhook_url\":5"), BODY(",\"collect\":[5]"),
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct err e = { 0 };

@@ -135,6 +135,10 @@ TEST(a_full_result_survives_the_store)
     r->run_us = 66;
     r->tests[0].id = "sample \xc3\xa9";
     r->tests[0].weight = 0.1;
+    struct output_file files[] = { { "a.txt", STR("one"), false }, { "b", STR("\xff"), true } };
+    r->tests[0].outcome.files = files;
+    r->tests[0].outcome.file_count = 2;
+    r->tests[0].outcome.files_cut = true;
     r->tests[1].outcome = (struct outcome){ .verdict = VERDICT_RUNTIME_ERROR,
                                             .limit = "memory",
                                             .exit_code = -1,
