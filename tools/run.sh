@@ -22,7 +22,7 @@ server=$!
 # shellcheck disable=SC2317 # called by the traps
 stop() {
     trap - INT TERM EXIT
-    kill "$server" 2>/dev/null
+    "${as_root[@]}" kill "$server" 2>/dev/null
     wait "$server"
     rm -f "$out"
 }
@@ -31,7 +31,7 @@ trap 'stop; exit 143' TERM
 trap stop EXIT
 
 until grep -q '^evalx: ready on ' "$out"; do
-    if ! kill -0 "$server" 2>/dev/null; then
+    if [ ! -d "/proc/$server" ]; then
         echo "run: the server did not start; '$build/evalx doctor' says what is missing" >&2
         exit 1
     fi
