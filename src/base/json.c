@@ -80,13 +80,14 @@ struct json *json_parse(struct str text, struct err *e)
     struct json_object *o = json_tokener_parse_ex(t, text.ptr, (int)text.len);
     enum json_tokener_error why = json_tokener_get_error(t);
     /* A number at the very end may go on as far as json-c can tell: the closing zero ends it. */
+    size_t end = json_tokener_get_parse_end(t);
     if (why == json_tokener_continue) {
         o = json_tokener_parse_ex(t, "", 1);
         why = json_tokener_get_error(t);
         if (why == json_tokener_continue)
             why = json_tokener_error_parse_eof;
+        end = text.len;
     }
-    size_t end = json_tokener_get_parse_end(t);
     json_tokener_free(t);
 
     if (why != json_tokener_success) {

@@ -74,6 +74,8 @@ TEST(json_tells_where_it_is_broken)
     struct err e = { 0 };
     assert_null(json_parse(STR("{\"a\": x}"), &e));
     assert_non_null(strstr(e.text, "byte 6"));
+    assert_null(json_parse(STR("{\"a\": 1"), &e));
+    assert_non_null(strstr(e.text, "byte 7"));
 }
 
 TEST(json_is_at_most_64_levels_deep)
