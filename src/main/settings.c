@@ -64,7 +64,7 @@ static const struct conf_item items[] = {
       1024, MIB(1024) },
 
     { "CPU_TIME", CONF_TIME, AT(defaults.cpu_us), "5s", "CPU time limit by default" },
-    { "CPU_EXTRA_TIME", CONF_TIME, AT(defaults.cpu_extra_us), "1s",
+    { "CPU_EXTRA_TIME", CONF_TIME, AT(defaults.cpu_extra_us), "0",
       "time above the CPU limit before a program is killed" },
     { "WALL_TIME", CONF_TIME, AT(defaults.wall_us), "10s", "wall time limit by default" },
     { "MEMORY", CONF_BYTES, AT(defaults.memory_bytes), "256MiB", "memory limit by default" },
