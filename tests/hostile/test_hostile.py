@@ -10,6 +10,7 @@ EVALX_BUILD names the build folder. What a program does and what must happen sta
 import difflib
 import os
 import pwd
+import random
 import re
 import subprocess
 import tempfile
@@ -60,12 +61,22 @@ def clean(lanes):
         raise
 
 
+def run_case(lanes, case, **plan):
+    """The report when it is as expected. Work of others on the machine can make a time longer, once
+    or twice, but not three times in a row; nothing else gets a second try."""
+    for attempt in range(3):
+        report = lanes.run(job(case, **plan))
+        wrong = expect.mismatches(case.expect, report)
+        if not expect.only_times(wrong):
+            break
+    assert not wrong, "; ".join(wrong) + f" | {report}"
+    return report
+
+
 @pytest.mark.parametrize("case", ONE_LANE, ids=names)
 def test_the_box_holds_and_the_next_run_sees_nothing(lanes, bait, clean, case):
     visits = len(bait.visits)
-    report = lanes.run(job(case, fill=bait.fill))
-    wrong = expect.mismatches(case.expect, report)
-    assert not wrong, "; ".join(wrong) + f" | {report}"
+    run_case(lanes, case, fill=bait.fill)
     assert len(bait.visits) == visits, "a service of the host was reached"
 
 
@@ -75,6 +86,22 @@ def test_two_boxes_at_once_know_nothing_of_each_other(lanes, bait, clean, case):
     for role, report in zip(case.roles, lanes.run_together(jobs)):
         wrong = expect.mismatches(case.expect, report)
         assert not wrong, f"{role}: " + "; ".join(wrong) + f" | {report}"
+
+
+def test_attacks_of_all_kinds_on_two_lanes_at_once(lanes, bait, clean):
+    quick = cases.cases("doors", "fds", "files", "leftovers", "network", "outputs", "privilege",
+                        "sight", "signals")
+    shuffle = random.Random(1).shuffle
+    todo = []
+    for lane in range(lanes.count):
+        shuffle(quick)
+        todo += [(case, job(case, lane=lane, fill=bait.fill)) for case in quick]
+    wrong = []
+    for (case, _), report in zip(todo, lanes.run_together([plan for _, plan in todo])):
+        found = expect.mismatches(case.expect, report)
+        if found and not expect.only_times(found):
+            wrong.append(f"{case.name} on lane {report['lane']}: " + "; ".join(found))
+    assert not wrong, wrong
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="one core")
@@ -88,17 +115,13 @@ def test_two_lanes_have_two_cores(lanes):
 def test_an_input_that_runs_share_carries_nothing_between_them(lanes, clean, name):
     case = next(c for c in ONE_LANE if c.name == name)
     for lane in (0, 1, 0):
-        report = lanes.run(job(case, lane=lane, stdin_shared="everybody"))
-        wrong = expect.mismatches(case.expect, report)
-        assert not wrong, "; ".join(wrong)
+        run_case(lanes, case, lane=lane, stdin_shared="everybody")
 
 
 def test_a_program_that_runs_share_carries_nothing_between_them(lanes, clean):
     case = next(c for c in ONE_LANE if c.name == "fds/own_executable")
     for lane in (0, 1, 0):
-        report = lanes.run(job(case, lane=lane))
-        wrong = expect.mismatches(case.expect, report)
-        assert not wrong, "; ".join(wrong)
+        run_case(lanes, case, lane=lane)
 
 
 def test_files_of_the_next_step_do_not_follow_links_planted_by_the_first(lanes, clean):
