@@ -20,33 +20,33 @@
 #define CLEANUP(fn) __attribute__((cleanup(cleanup_##fn)))
 
 /* For owners that are pointers or plain values: fn takes the value. */
-#define CLEANUP_FOR(type, fn)                                                                  \
-    UNUSED static inline void cleanup_##fn(type *p)                                            \
-    {                                                                                          \
-        fn(*p);                                                                                \
+#define CLEANUP_FOR(type, fn)                                                                      \
+    UNUSED static inline void cleanup_##fn(type *p)                                                \
+    {                                                                                              \
+        fn(*p);                                                                                    \
     }
 
 /* For structs the caller holds: fn takes the address. */
-#define CLEANUP_FOR_STRUCT(type, fn)                                                           \
-    UNUSED static inline void cleanup_##fn(type *p)                                            \
-    {                                                                                          \
-        fn(p);                                                                                 \
+#define CLEANUP_FOR_STRUCT(type, fn)                                                               \
+    UNUSED static inline void cleanup_##fn(type *p)                                                \
+    {                                                                                              \
+        fn(p);                                                                                     \
     }
 
 /* Ownership leaves here; the variable becomes NULL. */
-#define TAKE(p)                                                                                \
-    ({                                                                                         \
-        __typeof__(p) taken_ = (p);                                                            \
-        (p) = NULL;                                                                            \
-        taken_;                                                                                \
+#define TAKE(p)                                                                                    \
+    ({                                                                                             \
+        __typeof__(p) taken_ = (p);                                                                \
+        (p) = NULL;                                                                                \
+        taken_;                                                                                    \
     })
 
 /* The same for a file descriptor; the variable becomes -1. */
-#define TAKE_FD(fd)                                                                            \
-    ({                                                                                         \
-        int taken_ = (fd);                                                                     \
-        (fd) = -1;                                                                             \
-        taken_;                                                                                \
+#define TAKE_FD(fd)                                                                                \
+    ({                                                                                             \
+        int taken_ = (fd);                                                                         \
+        (fd) = -1;                                                                                 \
+        taken_;                                                                                    \
     })
 
 CLEANUP_FOR(void *, free)

@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define US_PER_MS INT64_C(1000)
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 
 int64_t mono_us(void);
 int64_t wall_us(void);

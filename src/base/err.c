@@ -89,10 +89,9 @@ void err_reset(struct err *e)
 const char *err_kind_name(enum err_kind kind)
 {
     static const char *const names[] = {
-        [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",
-        [ERR_NOT_FOUND] = "not_found", [ERR_CONFLICT] = "conflict",
-        [ERR_LIMIT] = "limit",         [ERR_UNAVAILABLE] = "unavailable",
-        [ERR_SYSTEM] = "system",       [ERR_BUG] = "bug",
+        [ERR_NONE] = "none",         [ERR_INVALID] = "invalid", [ERR_NOT_FOUND] = "not_found",
+        [ERR_CONFLICT] = "conflict", [ERR_LIMIT] = "limit",     [ERR_UNAVAILABLE] = "unavailable",
+        [ERR_SYSTEM] = "system",     [ERR_BUG] = "bug",
     };
     if ((size_t)kind >= COUNT_OF(names) || !names[kind])
         return "unknown";

@@ -2,7 +2,8 @@
 /*
  * hash.h - SHA-256 over several pieces, random bytes, tokens.
  *
- * Threads: any; a struct hash belongs to one.  Source: FIPS 180-4 (OpenSSL), RFC 9562, getrandom(2).
+ * Threads: any; a struct hash belongs to one.  Source: FIPS 180-4 (OpenSSL), RFC 9562,
+ * getrandom(2).
  */
 #ifndef EVALX_BASE_HASH_H
 #define EVALX_BASE_HASH_H

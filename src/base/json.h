@@ -3,9 +3,9 @@
  * json.h - reading and writing JSON (RFC 8259).
  *
  * Reading: a document is parsed whole and strictly (UTF-8 checked, nothing behind the value, at
- * most 64 levels deep, numbers finite, integers of at most 64 bits); nodes are borrowed from it. A JSON null is a node
- * of type JSON_NULL, an absent key is NULL. When a key stands twice the last one counts.
- * Writing: straight into a buf; commas are put where they belong.
+ * most 64 levels deep, numbers finite, integers of at most 64 bits); nodes are borrowed from it. A
+ * JSON null is a node of type JSON_NULL, an absent key is NULL. When a key stands twice the last
+ * one counts. Writing: straight into a buf; commas are put where they belong.
  *
  * Threads: a document may be read by one thread at a time, a writer belongs to one.
  */
@@ -92,7 +92,7 @@ void json_put_null(struct json_writer *w);
 void json_put_bool(struct json_writer *w, bool value);
 void json_put_int(struct json_writer *w, int64_t value);
 void json_put_double(struct json_writer *w, double value); /* shortest form that reads back equal */
-void json_put_str(struct json_writer *w, struct str text);  /* ill-formed UTF-8 becomes U+FFFD */
+void json_put_str(struct json_writer *w, struct str text); /* ill-formed UTF-8 becomes U+FFFD */
 void json_put_text(struct json_writer *w, const char *text); /* NULL gives null */
 void json_put_raw(struct json_writer *w, struct str json);   /* one JSON value, trusted */
 

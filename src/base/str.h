@@ -17,7 +17,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){ (literal), sizeof(literal) - 1 })
-#define STR_NULL ((struct str){ NULL, 0 })
+#define STR_NULL     ((struct str){ NULL, 0 })
 /* For printf's "%.*s". */
 #define STR_FMT(s) (int)(s).len, (s).ptr ? (s).ptr : ""
 

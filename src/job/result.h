@@ -30,9 +30,9 @@ struct outcome {
     int exit_code;     /* -1: it did not exit by itself */
     int signal;        /* 0: none */
     int64_t cpu_us, wall_us, memory_bytes;
-    struct str out, err;   /* ptr NULL: empty. In a build step all output is in out */
-    bool out_cut, err_cut; /* there was more than the limit */
-    const char *message;   /* a sentence on what happened, or NULL */
+    struct str out, err;       /* ptr NULL: empty. In a build step all output is in out */
+    bool out_cut, err_cut;     /* there was more than the limit */
+    const char *message;       /* a sentence on what happened, or NULL */
     struct output_file *files; /* what job.collect brought out */
     size_t file_count;
     bool files_cut; /* there were more, or larger ones, than are kept */

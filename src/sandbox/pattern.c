@@ -63,7 +63,7 @@ bool pattern_match(const char *pattern, const char *path)
 {
     struct retry star = { 0 }, stars = { 0 };
     while (*path || *pattern) {
-        const char *next;
+        const char *next, *more;
         if (pattern[0] == '*' && pattern[1] == '*') {
             bool folders = pattern[2] == '/'; /* also matches no folder at all */
             pattern += folders ? 3 : 2;
@@ -83,9 +83,9 @@ bool pattern_match(const char *pattern, const char *path)
         if (star.pattern && *star.path && *star.path != '/') {
             pattern = star.pattern;
             path = ++star.path;
-        } else if (take_more(&stars)) {
+        } else if ((more = take_more(&stars))) {
             pattern = stars.pattern;
-            path = stars.path = take_more(&stars);
+            path = stars.path = more;
             star = (struct retry){ 0 };
         } else {
             return false;

@@ -651,7 +651,8 @@ TEST(the_stored_form_keeps_everything)
     struct job *job = checked(
         "{\"language\":\"built\",\"source\":\"\\u0000/w==\",\"compiler_options\":[\"-a\"],"
         "\"args\":[\"x\"],\"env\":{\"A\":\"b\"},\"stdin\":\"in\",\"expected_output\":\"out\","
-        "\"collect\":[\"out/*.png\"],\"metadata\":{\"k\":null},\"cache\":\"none\",\"priority\":\"low\"}",
+        "\"collect\":[\"out/"
+        "*.png\"],\"metadata\":{\"k\":null},\"cache\":\"none\",\"priority\":\"low\"}",
         &e);
     MUST(job);
     job->face = "{\"judge0\":{\"language_id\":54}}";
