@@ -19,4 +19,6 @@
 /* It takes the NULL that a statement expression stores for the value it gives. */
 #undef TAKE
 #define TAKE(p) (p)
+#undef TAKE_FD
+#define TAKE_FD(fd) (fd)
 #endif
