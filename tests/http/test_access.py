@@ -44,6 +44,8 @@ def test_tokens_of_evalx_guard_both_faces(serve):
     for path in ("/languages", "/v1/languages"):
         assert api.get(path).status == 401
         assert api.get(path, Authorization="Bearer own").status == 200
+        for wrong in ("ow", "own2", "OWN", ""):
+            assert api.get(path, Authorization=f"Bearer {wrong}").status == 401
 
 
 def test_c10_the_header_can_be_renamed(serve):

@@ -187,6 +187,13 @@ def test_a_good_build_is_shown_and_found_again(api):
     assert first["stdout"] == again["stdout"] == "hi\n"
 
 
+def test_times_are_in_milliseconds(api):
+    record = submit(api, source="sleep 0.3")
+    for ms in (record["usage"]["wall_time_ms"], record["timings"]["run_ms"], record["timings"]["total_ms"]):
+        assert 300 <= ms < 5000
+    assert record["usage"]["cpu_time_ms"] < 100
+
+
 def test_the_wall_limit_is_named(api):
     record = submit(api, source="echo before; sleep 20", limits={"wall_time_ms": 300})
     assert record["verdict"] == "wall_time_limit"

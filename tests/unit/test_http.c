@@ -304,6 +304,14 @@ TEST(a_crash_gains_the_line_of_a_shell)
     assert_true(str_is(v.err, "mine\n"));
 }
 
+TEST(empty_output_is_null)
+{
+    struct outcome quiet = { .verdict = VERDICT_ACCEPTED, .out = STR(""), .err = STR("") };
+    struct judge0_view v = view_of(quiet, false);
+    assert_null(v.out.ptr);
+    assert_null(v.err.ptr);
+}
+
 TEST(precise_statuses_name_the_signal)
 {
     static const int signals[][2] = {
@@ -323,10 +331,13 @@ TEST(precise_statuses_name_the_signal)
 
 TEST(trouble_of_ours_is_status_13_without_figures)
 {
-    struct outcome none = { .verdict = VERDICT_INTERNAL_ERROR, .message = "a lane broke" };
+    struct outcome none = { .verdict = VERDICT_INTERNAL_ERROR,
+                            .message = "a lane broke",
+                            .out = STR("half") };
     struct judge0_view v = view_of(none, false);
     assert_int_equal(v.status, 13);
     assert_false(v.ran);
+    assert_null(v.out.ptr);
     assert_non_null(v.message);
 }
 
@@ -348,6 +359,7 @@ int main(void)
         T(a_judge0_variable_that_is_no_number_is_named),
         T(verdicts_become_statuses),
         T(a_crash_gains_the_line_of_a_shell),
+        T(empty_output_is_null),
         T(precise_statuses_name_the_signal),
         T(trouble_of_ours_is_status_13_without_figures),
     };

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /health and /health/ready when something is not well: which cannot be had from a live server, so
+ * the service's answer is this file's.
+ */
+#include "http/route.h"
+#include "test.h"
+
+static struct health_check check;
+
+int service_health(UNUSED struct service *s, struct health_check out[HEALTH_MAX])
+{
+    out[0] = check;
+    return 1;
+}
+
+/* Not called; with these here the real service stays out of the program. */
+struct service_watch *service_watch(UNUSED struct service *s, UNUSED const char *id,
+                                    UNUSED service_watch_fn fn, UNUSED void *arg)
+{
+    return NULL;
+}
+
+void service_unwatch(UNUSED struct service *s, UNUSED struct service_watch *w)
+{
+}
+
+static const struct route *route_of(const char *path)
+{
+    for (size_t i = 0; i < api_health_routes.count; i++)
+        if (strcmp(api_health_routes.items[i].path, path) == 0)
+            return &api_health_routes.items[i];
+    fail_msg("no route %s", path);
+    return NULL;
+}
+
+static int ask(const char *path, bool store_ok, bool layer_ok, struct buf *body)
+{
+    const struct layer layers[] = { { "seccomp", true, "installed", "" },
+                                    { "cgroup", layer_ok, "v1", "mount it" } };
+    struct context context = { .config = { .version = "1", .layers = layers, .layer_count = 2 } };
+    struct request r = { .context = &context, .method = METHOD_GET };
+    check = (struct health_check){ "store", store_ok, "the disk is full", "free some space" };
+    route_of(path)->run(&r);
+    arena_done(&r.arena);
+    *body = r.reply.body;
+    return r.reply.status;
+}
+
+static void assert_answer(const char *path, bool store_ok, bool layer_ok, int status,
+                          const char *text)
+{
+    CLEANUP(buf_done) struct buf body = { 0 };
+    assert_int_equal(ask(path, store_ok, layer_ok, &body), status);
+    if (!strstr(body.ptr, text))
+        fail_msg("%s: no %s in %s", path, text, body.ptr);
+}
+
+TEST(ready_says_what_is_missing)
+{
+    assert_answer("/health/ready", true, true, 200, "{\"status\":\"ready\",\"reasons\":[]}");
+    assert_answer("/health/ready", false, true, 503,
+                  "[{\"name\":\"store\",\"detail\":\"the disk is full\"}]");
+    assert_answer("/health/ready", true, false, 503, "[{\"name\":\"cgroup\",\"detail\":\"v1\"}]");
+}
+
+TEST(health_names_the_fix)
+{
+    assert_answer("/health", true, true, 200, "\"status\":\"ok\"");
+    assert_answer("/health", false, true, 503, "\"fix\":\"free some space\"");
+    assert_answer("/health", true, false, 503, "\"fix\":\"mount it\"");
+}
+
+TEST(live_needs_nothing_else)
+{
+    assert_answer("/health/live", false, false, 200, "ok");
+}
+
+RUN_TESTS(T(ready_says_what_is_missing), T(health_names_the_fix), T(live_needs_nothing_else))
