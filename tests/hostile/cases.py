@@ -10,6 +10,8 @@ A comment holds "key: value" lines; an indented line continues the one before.
     run             the command, when it is not the compiled program: the file is then main.c in /box
     exe             "fd": run from a descriptor instead of a copy in /box
     collect         patterns of results to bring out; collect_limits: file_kb, total_kb, files
+    needs           "cgroup": cannot be held by resource limits alone; "user": not when all runs are
+                    one user, as when an ordinary user runs the sandbox
     roles           two lanes at once, each runs the program with its role as argument
     alone           "fails": outside the box, as an ordinary user, it must report breaches
 """

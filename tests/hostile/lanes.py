@@ -36,6 +36,8 @@ class Lanes:
             restore_signals=False)  # a server ignores SIGPIPE, too
         self.fresh = [self.probe(lane) for lane in range(self.count)]
         self.fresh_processes = len(self.processes())
+        uid_map = self.run({"argv": ["/bin/cat", "/proc/self/uid_map"]})["out"].split()
+        self.one_user = uid_map[2::3] == [b"1"]  # an ordinary user can map no other
 
     def processes(self):
         """Everything below the driver: keeper, lanes, their helpers, and what runs in the boxes."""

@@ -74,14 +74,16 @@ class Killer(threading.Thread):
     def __init__(self, lanes, seed):
         super().__init__(daemon=True)
         self.lanes, self.random = lanes, random.Random(seed)
-        self.killed, self.over = [], threading.Event()
+        self.killed = []
 
     def run(self):
-        while len(self.killed) < KILLS and not self.over.is_set():
+        last = time.monotonic()
+        while len(self.killed) < KILLS and time.monotonic() < last + 5:
             time.sleep(self.random.uniform(0.0, 0.04))
             there = parts(self.lanes)
             if not there:
                 continue
+            last = time.monotonic()
             pid, name = self.random.choice(there)
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
  * allocator: four processes of 15 MB each at the same time
  * expect: end=exit exit_code=0 memory_bytes=stdout
  * limits: memory_mb=128
+ * needs: cgroup
  */
 #include "hostile.h"
 

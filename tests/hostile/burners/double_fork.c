@@ -2,6 +2,7 @@
 /*
  * burner: four orphans of 100 ms each; the program only waits for them
  * expect: end=exit exit_code=0 cpu_us=stdout
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -2,6 +2,7 @@
 /*
  * burner: four children of 100 ms each, whose time no parent collects
  * expect: end=exit exit_code=0 cpu_us=stdout
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -4,6 +4,7 @@
  * run: /usr/bin/gcc -c main.c
  * limits: cpu_ms=2000 wall_ms=6000 memory_mb=256
  * expect: end=cpu|memory
+ * needs: cgroup
  */
 #define A x x x x x x x x x x
 #define B A A A A A A A A A A

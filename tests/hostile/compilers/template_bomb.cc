@@ -4,6 +4,7 @@
  * run: /usr/bin/g++ -ftemplate-depth=100000 -c main.cc
  * limits: cpu_ms=3000 wall_ms=8000 memory_mb=256
  * expect: end=cpu|memory
+ * needs: cgroup
  */
 template <int N, int M> struct bomb {
     static const int value = bomb<N - 1, 2 * M>::value + bomb<N - 1, 2 * M + 1>::value;

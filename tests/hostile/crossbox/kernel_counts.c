@@ -5,6 +5,7 @@
  * roles: watch act
  * limits: processes=20 open_files=256
  * expect: end=exit exit_code=0 out="held\n"
+ * needs: user
  */
 #include <sys/inotify.h>
 

@@ -3,6 +3,7 @@
  * attack: ten children, each far below the limit, together far above it
  * expect: end=memory memory_mb=60..66
  * limits: memory_mb=64 processes=20
+ * needs: cgroup
  */
 #include "hostile.h"
 

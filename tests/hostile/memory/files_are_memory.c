@@ -3,6 +3,7 @@
  * attack: keep in files what does not fit into memory
  * expect: end=memory|exit exit_code=0 memory_mb=..66
  * limits: memory_mb=48 file_mb=1024 disk_mb=512
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -3,6 +3,7 @@
  * attack: take and touch memory for ever
  * expect: end=memory memory_mb=60..66
  * limits: memory_mb=64
+ * needs: cgroup
  */
 #include "hostile.h"
 

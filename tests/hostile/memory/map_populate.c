@@ -3,6 +3,7 @@
  * attack: have the kernel fill a mapping inside one system call
  * expect: end=memory
  * limits: memory_mb=64
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -3,6 +3,7 @@
  * attack: keep memory in memory files, which no disk limit sees
  * expect: end=memory|exit exit_code=0 memory_mb=..66
  * limits: memory_mb=48 file_mb=1024
+ * needs: cgroup
  */
 #include "hostile.h"
 

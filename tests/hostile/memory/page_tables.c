@@ -4,6 +4,7 @@
  *         limit and no resident size counts
  * expect: end=memory memory_mb=28..34
  * limits: memory_mb=32
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -4,6 +4,7 @@
  *         language runtimes do it
  * expect: end=exit exit_code=0 out="fine\n" memory_mb=..8
  * limits: memory_mb=32
+ * needs: cgroup
  */
 #include "hostile.h"
 

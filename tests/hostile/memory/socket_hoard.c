@@ -3,6 +3,7 @@
  * attack: keep memory in the queues of sockets that nobody reads
  * expect: end=memory|exit exit_code=0 memory_mb=..68
  * limits: memory_mb=64 processes=20 open_files=256
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -3,6 +3,7 @@
  * attack: the same with a stack limit above the memory limit
  * expect: end=memory memory_mb=28..34
  * limits: memory_mb=32 stack_mb=256
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -3,6 +3,7 @@
  * attack: let a child die of the memory limit and exit with 0 as if nothing had been
  * expect: end=memory exit_code=0 memory_mb=60..66
  * limits: memory_mb=64
+ * needs: cgroup
  */
 #include "hostile.h"
 

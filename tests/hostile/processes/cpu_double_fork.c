@@ -3,6 +3,7 @@
  * attack: burn in grandchildren that the program is not the parent of, and sleep meanwhile
  * expect: end=cpu cpu_ms=300..340
  * limits: cpu_ms=300 wall_ms=3000
+ * needs: cgroup
  */
 #include "hostile.h"
 

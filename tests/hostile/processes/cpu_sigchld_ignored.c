@@ -3,6 +3,7 @@
  * attack: burn in children while SIGCHLD is ignored: their time is not in the parent's rusage
  * expect: end=cpu cpu_ms=300..340
  * limits: cpu_ms=300 wall_ms=3000
+ * needs: cgroup
  */
 #include "hostile.h"
 

@@ -4,6 +4,7 @@
  *         the sandbox has to reap, on time that is not the program's
  * expect: end=cpu cpu_ms=300..340 wall_ms=..2000
  * limits: cpu_ms=300 wall_ms=4000 processes=24
+ * needs: cgroup
  */
 #include "hostile.h"
 

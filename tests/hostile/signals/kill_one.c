@@ -2,6 +2,7 @@
 /*
  * attack: every signal to process 1, to the parent and to whoever has a low number
  * expect: end=exit exit_code=0 out="held\n"
+ * needs: user
  */
 #include "hostile.h"
 

@@ -3,6 +3,7 @@
  * attack: descriptors of other processes: open them, signal through them, take files out of them
  * expect: end=exit exit_code=0 out="held\n"
  * alone: fails
+ * needs: user
  */
 #include "hostile.h"
 
