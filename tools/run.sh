@@ -21,8 +21,13 @@ server=$!
 
 # shellcheck disable=SC2317 # called by the traps
 stop() {
+    local pid=$server
     trap - INT TERM EXIT
-    "${as_root[@]}" kill "$server" 2>/dev/null
+    # sudo does not pass on a signal that comes from its own process group: tell its child. A small
+    # machine has no kill but the shell's.
+    [ ${#as_root[@]} = 0 ] || read -r pid _ <"/proc/$server/task/$server/children"
+    # shellcheck disable=SC2016 # for the inner shell
+    "${as_root[@]}" sh -c 'kill "$1"' sh "$pid" 2>/dev/null
     wait "$server"
     rm -f "$out"
 }
