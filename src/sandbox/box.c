@@ -286,6 +286,19 @@ static bool send_plan(struct box *b, const struct plan *plan, struct err *e)
     return err_add(e, "lane %d", b->lane);
 }
 
+/* The lane's answer; what it says meanwhile about the program goes to whoever asked. */
+static bool hear_answer(struct box *b, const struct plan *plan, int64_t patience_ms, struct err *e)
+{
+    while (hear_lane(b, patience_ms, e)) {
+        if (b->wire.type != WIRE_WAITING)
+            return true;
+        bool mine = wire_get_int(&b->wire) == b->number, waiting = wire_get_int(&b->wire) != 0;
+        if (mine && plan->on_waiting)
+            plan->on_waiting(plan->on_waiting_arg, waiting);
+    }
+    return false;
+}
+
 static bool read_report(struct box *b, struct report *ret, struct err *e)
 {
     struct wire *w = &b->wire;
@@ -306,12 +319,12 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
         return false;
     int64_t patience_ms = MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS;
     set_running(b, true);
-    bool ok = send_plan(b, plan, e) && hear_lane(b, patience_ms, e);
+    bool ok = send_plan(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     if (ok && b->wire.type == WIRE_GONE) { /* nothing had begun */
         mark_broken(b);
         ok = ensure_lane(b, e);
         set_running(b, ok);
-        ok = ok && send_plan(b, plan, e) && hear_lane(b, patience_ms, e);
+        ok = ok && send_plan(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     }
     ok = ok && read_report(b, ret, e);
     set_running(b, false);

@@ -42,35 +42,39 @@ static bool copy_large(int from, int to, off_t size)
     return lseek(to, 0, SEEK_SET) == 0;
 }
 
-static int copy_of(int from, const struct stat *st, const char *name, mode_t mode, struct err *e)
+int input_new(const char *name, mode_t mode, struct err *e)
 {
-    if (st->st_size > input_max) {
-        err_set(e, ERR_INVALID, "%s of %lld bytes", name, (long long)st->st_size);
+    CLEANUP(fd_close) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || fchmod(fd, mode) != 0) {
+        err_sys(e, "memory file for the %s", name);
         return -1;
     }
-    CLEANUP(fd_close) int to = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    bool ok = to >= 0 && (st->st_size <= SMALL_INPUT ? copy_small(from, to, (size_t)st->st_size)
-                                                     : copy_large(from, to, st->st_size));
-    if (!ok || fchmod(to, mode) != 0) {
-        err_sys(e, "copy %s", name);
-        return -1;
-    }
-    return memfd_seal(to, e) ? TAKE_FD(to) : -1;
+    return TAKE_FD(fd);
 }
 
-int input_stdin(const struct plan *p, struct err *e)
+/* Fill an empty memory file, and let nobody change it any more. */
+static bool copy_to(int to, int from, const struct stat *st, struct err *e)
+{
+    if (st->st_size > input_max)
+        return err_set(e, ERR_INVALID, "an input of %lld bytes", (long long)st->st_size);
+    bool ok = st->st_size <= SMALL_INPUT ? copy_small(from, to, (size_t)st->st_size)
+                                         : copy_large(from, to, st->st_size);
+    if (!ok)
+        return err_sys(e, "copy an input");
+    return memfd_seal(to, e);
+}
+
+int input_stdin(struct lane *l, const struct plan *p, struct err *e)
 {
     struct stat st;
-    int fd = -1;
-    if (p->stdin_fd < 0)
-        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    else if (fstat(p->stdin_fd, &st) == 0 && S_ISREG(st.st_mode))
-        return copy_of(p->stdin_fd, &st, "stdin", 0444, e);
-    else
-        fd = fcntl(p->stdin_fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0)
-        err_sys(e, "stdin");
-    return fd;
+    if (fstat(p->stdin_fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        int fd = fcntl(p->stdin_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+            err_sys(e, "stdin");
+        return fd;
+    }
+    CLEANUP(fd_close) int fd = TAKE_FD(l->ahead.input);
+    return copy_to(fd, p->stdin_fd, &st, e) ? TAKE_FD(fd) : -1;
 }
 
 static bool same_file(const struct exe_copy *c, const struct stat *st)
@@ -97,10 +101,10 @@ int input_exe(struct lane *l, const struct plan *p, struct err *e)
         if (c->used < oldest->used)
             oldest = c;
     }
-    int fd = copy_of(p->exe_fd, &st, "program", 0555, e);
-    if (fd < 0)
+    CLEANUP(fd_close) int fd = input_new("program", 0555, e);
+    if (fd < 0 || !copy_to(fd, p->exe_fd, &st, e))
         return -1;
     fd_close(oldest->fd);
-    *oldest = (struct exe_copy){ .fd = fd, .of = st, .used = l->run_no };
-    return fd;
+    *oldest = (struct exe_copy){ .fd = TAKE_FD(fd), .of = st, .used = l->run_no };
+    return oldest->fd;
 }

@@ -67,6 +67,19 @@ struct space {
     int clean_flags; /* of /box: FS_IOC_GETFLAGS */
 };
 
+/* Made for the next run while nobody waits; -1: not there. Descriptors 0 read, 1 written. */
+struct ahead {
+    int nothing; /* /dev/null */
+    int input;   /* an empty memory file for what the plan brings */
+    int out[2], err[2];
+};
+
+/* Descriptors of the last run: closing them waits until its report was sent. */
+struct spent {
+    int fds[8];
+    int count;
+};
+
 /* An executable's copy, kept for the next runs of the same file. */
 enum { EXE_COPIES = 4 };
 
@@ -91,6 +104,8 @@ struct lane {
     int dev_tree;      /* device nodes of our own, not attached yet; -1: bind the host's */
     int overlays;      /* folders shown with inodes of their own */
     int passwd, group; /* written when the uid changes */
+    struct ahead ahead;
+    struct spent spent;
     struct exe_copy exes[EXE_COPIES];
     bool real_root; /* we were root of the host when we started */
     struct space space;
@@ -149,13 +164,18 @@ MUST_USE bool space_resize(struct lane *l, int64_t bytes, struct err *e);
 MUST_USE bool space_wipe(struct lane *l, struct err *e);
 MUST_USE bool space_own(struct lane *l, struct err *e); /* /box belongs to the run's user */
 MUST_USE bool files_put(struct lane *l, const struct plan *p, struct err *e); /* files.c */
-int input_stdin(const struct plan *p, struct err *e); /* inputs.c: owned by the caller; -1 */
+/* inputs.c: the plan's, which has one; owned by the caller, -1 on error */
+int input_stdin(struct lane *l, const struct plan *p, struct err *e);
+int input_new(const char *name, mode_t mode, struct err *e);        /* an empty memory file */
 int input_exe(struct lane *l, const struct plan *p, struct err *e); /* owned by the lane; -1 */
 MUST_USE bool collect_files(struct lane *l, const struct plan *p, struct report *r, struct err *e);
 
 /* ---- running ---- */
 
-/* One plan from start to report; what the box then needs is left to lane_settle(). */
+/* User, pipes and /dev/null of the next run, ahead of its plan. */
+MUST_USE bool run_ahead(struct lane *l, struct err *e);
+
+/* One plan from start to report; making the box clean again is left to the caller. */
 MUST_USE bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct report *r,
                        struct err *e);
 

@@ -175,6 +175,7 @@ void plan_put(struct wire *w, const struct plan *p)
     wire_put_int(w, p->merge_stderr);
     wire_put_int(w, p->all_cores);
     wire_put_int(w, p->keep);
+    wire_put_int(w, p->on_waiting != NULL);
     wire_put_int(w, p->exe_fd >= 0);
     if (p->exe_fd >= 0)
         wire_put_fd(w, p->exe_fd);
@@ -232,6 +233,7 @@ bool plan_get(struct wire *w, struct plan_held *ret, struct err *e)
     p->merge_stderr = wire_get_int(w) != 0;
     p->all_cores = wire_get_int(w) != 0;
     p->keep = wire_get_int(w) != 0;
+    p->report_waiting = wire_get_int(w) != 0;
     if (wire_get_int(w) != 0)
         p->exe_fd = wire_take_fd(w);
     if (wire_get_int(w) != 0)

@@ -58,6 +58,12 @@ struct plan {
     bool all_cores;    /* for build steps: not pinned to the lane's core */
     bool keep;         /* do not wipe afterwards: the next plan on this box continues in it */
 
+    /* Called by box_run(), from its thread, whenever the program begins to wait (its CPU counter
+     * stands still) and when it computes again; not for the first 20 ms. NULL: nobody looks. */
+    void (*on_waiting)(void *arg, bool waiting);
+    void *on_waiting_arg;
+    bool report_waiting; /* on the lane's side: somebody asked for it */
+
     const struct plan_collect *collect;
     size_t collect_count;
 };

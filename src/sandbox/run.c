@@ -9,6 +9,8 @@
  *   measure   counters first, then why it ended: the first reason in the order of report.h
  *   collect   files, now that nobody can change them any more
  *
+ * User, pipes and the like are made ahead, after the run before was reported (run_ahead).
+ *
  * The pipes' write ends stay open here: the end of a run is the main process's end, not the end of
  * output, and poll() then never reports a hang-up of a program that closed its stdout. Sleeping
  * until min(wall left, CPU left / cores) and reading the counter again makes the CPU limit exact
@@ -30,10 +32,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "sandbox/lane.h"
+#include "sandbox/still.h"
 
 enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
 /* L, I and S, who are the same user as the run where there is only one. */
 enum { OWN_PROCESSES = 3 };
+/* Most programs end soon and fit their output into the pipe: so long nobody is woken to read it. */
+enum { EARLY_US = 1000 };
 enum { WATCH_SIGNALS, WATCH_OUT, WATCH_ERR, WATCH_SERVER, WATCHED };
 
 struct stream {
@@ -55,6 +60,8 @@ struct run {
     struct rusage usage;
     int64_t start_us, end_us;
     int64_t cpu_check_us; /* look at the CPU counter then; 0: no CPU limit */
+    bool watch_still;     /* the server wants to know when it waits */
+    struct still still;
 
     bool stopped; /* we killed it, for one of these */
     bool cancelled, over_output, over_cpu, over_wall;
@@ -71,27 +78,59 @@ static void choose_user(struct lane *l)
     root_name_user(l);
 }
 
-static bool stream_open(struct stream *s, uid_t uid, struct buf *to, struct err *e)
+static bool open_pipe(int ends[2], uid_t uid, struct err *e)
 {
-    int ends[2];
-    s->to = to;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return err_sys(e, "pipe");
-    s->read = ends[0];
-    s->write = ends[1];
     /* The program may open /dev/stdout anew, so it must own the pipe. */
-    if (fcntl(s->read, F_SETFL, O_NONBLOCK) != 0 || fchown(s->write, uid, uid) != 0)
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 || fchown(ends[1], uid, uid) != 0)
         return err_sys(e, "pipe");
     return true;
 }
 
+static void drop_spent(struct spent *s)
+{
+    while (s->count > 0)
+        fd_close(s->fds[--s->count]);
+}
+
+static void drop_pipes(struct ahead *a)
+{
+    int *const ends[] = { &a->out[0], &a->out[1], &a->err[0], &a->err[1] };
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        fd_close(*ends[i]);
+        *ends[i] = -1;
+    }
+}
+
+bool run_ahead(struct lane *l, struct err *e)
+{
+    struct ahead *a = &l->ahead;
+    drop_spent(&l->spent);
+    choose_user(l);
+    drop_pipes(a); /* a run that never came to be did not take them; they have an owner */
+    if (a->nothing < 0 && (a->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+        return err_sys(e, "/dev/null");
+    if (a->input < 0 && (a->input = input_new("stdin", 0444, e)) < 0)
+        return false;
+    return space_own(l, e) && open_pipe(a->out, l->uid, e) && open_pipe(a->err, l->uid, e);
+}
+
+/* What was made ahead becomes the run's. */
+static void take_ahead(struct run *r, struct report *report)
+{
+    struct ahead *a = &r->l->ahead;
+    r->out = (struct stream){ TAKE_FD(a->out[0]), TAKE_FD(a->out[1]), &report->out, false };
+    r->err = (struct stream){ TAKE_FD(a->err[0]), TAKE_FD(a->err[1]), &report->err, false };
+}
+
 static void run_done(struct run *r)
 {
-    fd_close(r->in);
-    fd_close(r->out.read);
-    fd_close(r->out.write);
-    fd_close(r->err.read);
-    fd_close(r->err.write);
+    struct spent *s = &r->l->spent;
+    const int fds[] = { r->in, r->out.read, r->out.write, r->err.read, r->err.write };
+    drop_spent(s);
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        s->fds[s->count++] = fds[i];
 }
 CLEANUP_FOR_STRUCT(struct run, run_done)
 
@@ -159,24 +198,22 @@ static bool set_cores(const struct run *r, bool all, struct err *e)
     return true;
 }
 
+static bool open_inputs(struct run *r, struct err *e)
+{
+    r->in = r->plan->stdin_fd < 0 ? TAKE_FD(r->l->ahead.nothing) : input_stdin(r->l, r->plan, e);
+    if (r->plan->exe_fd >= 0)
+        r->exe = input_exe(r->l, r->plan, e);
+    return r->in >= 0 && (r->plan->exe_fd < 0 || r->exe >= 0);
+}
+
 static bool prepare(struct run *r, struct report *report, struct err *e)
 {
     struct lane *l = r->l;
     const struct box_limits *limits = &r->plan->limits;
     struct cgroup *g = &l->cgroup;
-    choose_user(l);
-    if (!space_resize(l, limits->disk_bytes, e) || !space_own(l, e) || !files_put(l, r->plan, e))
-        return false;
-    r->in = input_stdin(r->plan, e);
-    if (r->in < 0)
-        return false;
-    if (r->plan->exe_fd >= 0 && (r->exe = input_exe(l, r->plan, e)) < 0)
-        return false;
-    if (!stream_open(&r->out, l->uid, &report->out, e))
-        return false;
-    if (!r->plan->merge_stderr && !stream_open(&r->err, l->uid, &report->err, e))
-        return false;
-    return write_order(r, e) && set_cores(r, true, e) &&
+    take_ahead(r, report);
+    return space_resize(l, limits->disk_bytes, e) && files_put(l, r->plan, e) &&
+           open_inputs(r, e) && write_order(r, e) && set_cores(r, true, e) &&
            g->ops->limit(g, limits->memory_bytes, limits->processes + l->idle_processes, e) &&
            g->ops->begin(g, e);
 }
@@ -264,6 +301,21 @@ static int64_t check_cpu(struct run *r, int64_t now)
     return now + MAX(left / cores, (int64_t)LEAST_SLEEP_US);
 }
 
+/* Does it wait, or compute again? A change is told; a server that has gone is noticed elsewhere. */
+static int64_t check_still(struct run *r, int64_t now)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    struct err ignored;
+    if (now >= r->still.look_us &&
+        still_look(&r->still, now, r->l->cgroup.ops->cpu_us(&r->l->cgroup))) {
+        wire_start(&w, WIRE_WAITING);
+        wire_put_int(&w, r->number);
+        wire_put_int(&w, r->still.waiting);
+        (void)!wire_send(r->l->sock, &w, &ignored);
+    }
+    return r->still.look_us;
+}
+
 /* How long poll may sleep; notes the limits that are reached. */
 static int64_t check_deadlines(struct run *r)
 {
@@ -274,6 +326,8 @@ static int64_t check_deadlines(struct run *r)
     if (r->cpu_check_us != 0 && now >= r->cpu_check_us)
         r->cpu_check_us = check_cpu(r, now);
     int64_t next = r->cpu_check_us != 0 ? MIN(r->cpu_check_us, wall_end) : wall_end;
+    if (r->watch_still && !r->stopped)
+        next = MIN(next, check_still(r, now));
     return r->stopped ? US_PER_S : MAX(next - now, (int64_t)0);
 }
 
@@ -352,9 +406,10 @@ static bool watch(struct run *r, struct err *e)
             r->l->broken = true;
             return false;
         }
-        struct timespec t = us_to_timespec(sleep);
-        fds[WATCH_OUT].fd = r->out.cut ? -1 : r->out.read;
-        fds[WATCH_ERR].fd = r->err.cut ? -1 : r->err.read;
+        bool early = mono_us() < r->start_us + EARLY_US;
+        struct timespec t = us_to_timespec(early ? MIN(sleep, (int64_t)EARLY_US) : sleep);
+        fds[WATCH_OUT].fd = early || r->out.cut ? -1 : r->out.read;
+        fds[WATCH_ERR].fd = early || r->err.cut ? -1 : r->err.read;
         fds[WATCH_SERVER].fd = r->l->broken ? -1 : r->l->sock;
         if (ppoll(fds, WATCHED, &t, NULL) <= 0)
             continue;
@@ -478,6 +533,8 @@ static void start(struct run *r)
     if (r->plan->limits.cpu_us > 0)
         r->cpu_check_us = r->start_us + (r->plan->limits.cpu_us + r->plan->limits.cpu_extra_us) /
                                             (r->plan->all_cores ? r->l->cpu_count : 1);
+    r->watch_still = r->plan->report_waiting && r->l->cgroup.ops != &cgroup_none;
+    still_start(&r->still, r->start_us);
     atomic_fetch_add(&s->go, 1);
     word_wake(&s->go);
 }
@@ -508,8 +565,7 @@ bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct repor
     if (!empty_box(&r))
         l->broken = true; /* measured well, but nobody else may use this box */
     stream_drain(&r, &r.out);
-    if (!p->merge_stderr)
-        stream_drain(&r, &r.err);
+    stream_drain(&r, &r.err);
     conclude(&r, report);
     struct err ignored;
     if (!set_cores(&r, false, &ignored))

@@ -123,20 +123,35 @@ static int refuse_sockets(scmp_filter_ctx c)
     return rc;
 }
 
-/* Pushing characters into a terminal; a lease or a dnotify mark on a file others share. */
+/* One bit, or one whole value, of an argument of which the kernel looks at the low half only. */
+struct argument {
+    int call;
+    unsigned int at; /* which argument */
+    scmp_datum_t mask, value;
+};
+
+/*
+ * Pushing characters into a terminal; leases and dnotify marks; huge pages, which no memory account
+ * counts; keeping the core's other thread idle.
+ */
 static int refuse_arguments(scmp_filter_ctx c)
 {
-    static const unsigned int ioctls[] = { TIOCSTI, TIOCLINUX };
-    /* The kernel looks at the low half of these arguments only, so the filter must, too. */
-    const scmp_datum_t low_word = 0xffffffff;
-    static const unsigned int fcntls[] = { 1024 /* F_SETLEASE */, 1026 /* F_NOTIFY */ };
+    const scmp_datum_t whole = 0xffffffff;
+    const struct argument arguments[] = {
+        { SCMP_SYS(ioctl), 1, whole, TIOCSTI },
+        { SCMP_SYS(ioctl), 1, whole, TIOCLINUX },
+        { SCMP_SYS(fcntl), 1, whole, 1024 /* F_SETLEASE */ },
+        { SCMP_SYS(fcntl), 1, whole, 1026 /* F_NOTIFY */ },
+        { SCMP_SYS(mmap), 3, MAP_HUGETLB, MAP_HUGETLB },
+        { SCMP_SYS(memfd_create), 1, MFD_HUGETLB, MFD_HUGETLB },
+        { SCMP_SYS(prctl), 0, whole, 62 /* PR_SCHED_CORE */ },
+    };
     int rc = 0;
-    for (size_t i = 0; i < COUNT_OF(ioctls) && rc == 0; i++)
-        rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, low_word, ioctls[i]));
-    for (size_t i = 0; i < COUNT_OF(fcntls) && rc == 0; i++)
-        rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, low_word, fcntls[i]));
+    for (size_t i = 0; i < COUNT_OF(arguments) && rc == 0; i++) {
+        const struct argument *a = &arguments[i];
+        struct scmp_arg_cmp compare = SCMP_CMP(a->at, SCMP_CMP_MASKED_EQ, a->mask, a->value);
+        rc = seccomp_rule_add_array(c, SCMP_ACT_ERRNO(EPERM), a->call, 1, &compare);
+    }
     return rc;
 }
 

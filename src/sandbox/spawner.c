@@ -6,8 +6,10 @@
  * Why a process of its own: writing cgroup.procs in a run may take milliseconds, installing the
  * filter 43 to 179 us; what S clones is born with both. S shares L's descriptors (CLONE_FILES), so
  * nothing has to be passed, and clones with CLONE_PARENT, so the program is L's child: its parent
- * is invisible to it, and L reaps it. vfork semantics: S sleeps until the program has been
- * executed, in S's memory until then, which is why it is kept tiny.
+ * is invisible to it, and L reaps it. The child runs in S's memory until its exec, as with vfork,
+ * but S does not wait for that: it would be woken for nothing but going back to sleep. It has no
+ * business until the next run, which begins when this child is dead, so the child has stack, errno
+ * and shared memory to itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +61,7 @@ static int child_main(void *arg)
         child_stop(s, CHILD_STDIO);
     if (!rlimit_run(o))
         child_stop(s, CHILD_RLIMIT);
-    if (setsid() < 0 || chdir("/box") != 0)
+    if (setpgid(0, 0) != 0 || chdir("/box") != 0)
         child_stop(s, CHILD_FOLDER);
     if (syscall(SYS_setresgid, o->uid, o->uid, o->uid) != 0 ||
         syscall(SYS_setresuid, o->uid, o->uid, o->uid) != 0)
@@ -77,9 +79,8 @@ static void start_run(struct shared *s)
     s->step = CHILD_FINE;
     atomic_store(&s->failed, 0);
     atomic_store(&s->start_us, mono_us());
-    int pid =
-        clone(child_main, child_stack + sizeof child_stack,
-              CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, s, &s->pid);
+    int pid = clone(child_main, child_stack + sizeof child_stack,
+                    CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, s, &s->pid);
     if (pid < 0) {
         atomic_store(&s->failed, errno);
         kill(getppid(), SIGCHLD); /* L waits for a signal; there is no child to send one */
@@ -89,6 +90,9 @@ static void start_run(struct shared *s)
 static bool settle_in(struct lane *l, struct err *e)
 {
     prctl(PR_SET_NAME, "box-spawner");
+    /* One session for all runs, without a terminal; each is a process group of its own. A session
+     * for each would cost 5 us: the kernel makes a scheduling group for every new one. */
+    setsid();
     if (!l->cgroup.ops->enter(&l->cgroup, e))
         return false;
     if (unshare(CLONE_NEWCGROUP) != 0)
@@ -96,6 +100,7 @@ static bool settle_in(struct lane *l, struct err *e)
     if (setns(l->pid_ns, CLONE_NEWPID) != 0)
         return err_sys(e, "enter the process namespace");
     umask(022);
+    prctl(PR_SET_TIMERSLACK, 50000); /* what programs are used to; the lane has less */
     if (!rlimit_fixed(e) || !identity_trim_spawner(e))
         return false;
     return seccomp_install(&l->filter, e);

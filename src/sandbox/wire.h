@@ -34,6 +34,7 @@ enum wire_type {
     WIRE_PLAN,    /* run number, struct plan */
     WIRE_CANCEL,  /* run number */
     WIRE_WIPE,    /* answered by WIRE_DONE */
+    WIRE_WAITING, /* lane: run number, whether the program waits now or computes again */
     WIRE_REPORT,  /* struct report */
     WIRE_TROUBLE, /* struct err */
     WIRE_DONE,

@@ -253,6 +253,7 @@ TEST(after_a_fork_bomb_the_next_run_is_clean)
     struct plan p = PLAN("bomb");
     int64_t rebuilds = box_rebuilds(box);
     p.limits.processes = 64;
+    p.limits.memory_bytes = 512 << 20;
     p.limits.wall_us = 300 * US_PER_MS;
     run(&p, &r);
     assert_true(r.end == END_WALL || r.end == END_CPU);
@@ -396,26 +397,35 @@ static bool is_named(pid_t pid, const char *comm)
     return strcmp(name.ptr, comm) == 0;
 }
 
-/* The newest process with a name, in a session (0: any) and with a parent (0: any); 0: none. */
+/* The newest process with a name, in a session or its parent is (0: any), and with a parent (0:
+ * any); 0: none. */
 static pid_t find_process(const char *comm, pid_t session, pid_t parent)
 {
     pid_t found = 0;
+    unsigned long long newest = 0; /* by start time: process ids begin anew */
     DIR *all = opendir("/proc");
     assert_non_null(all);
     for (struct dirent *d = readdir(all); d; d = readdir(all)) {
         int64_t pid;
         char path[64];
         int ppid = 0;
+        unsigned long long start = 0;
         CLEANUP(buf_done) struct buf stat = { 0 };
         struct err e;
         if (!parse_int(str_of(d->d_name), &pid) || !is_named((pid_t)pid, comm))
             continue;
         snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
         if (!file_read(AT_FDCWD, path, 4096, &stat, &e) ||
-            sscanf(strrchr(stat.ptr, ')'), ") %*c %d", &ppid) != 1)
+            sscanf(
+                strrchr(stat.ptr, ')'),
+                ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                &ppid, &start) != 2)
             continue;
-        if ((session == 0 || getsid((pid_t)pid) == session) && (parent == 0 || ppid == parent))
-            found = MAX(found, (pid_t)pid);
+        bool member = getsid((pid_t)pid) == session || getsid(ppid) == session;
+        if ((session == 0 || member) && (parent == 0 || ppid == parent) && start >= newest) {
+            newest = start;
+            found = (pid_t)pid;
+        }
     }
     closedir(all);
     return found;
