@@ -2,7 +2,7 @@
 /*
  * attack: take the neighbour's core: threads that spin and ask for every core
  * roles: watch act
- * limits: cpu_ms=4000 wall_ms=6000
+ * limits: cpu_ms=4000 wall_ms=20000
  * expect: end=exit exit_code=0 out="held\n"
  */
 #include <pthread.h>
