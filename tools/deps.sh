@@ -14,7 +14,7 @@ packages_of() {
     case $1 in
     build) echo "gcc libc6-dev make meson ninja-build pkg-config python3
                  libjson-c-dev libssl-dev libsqlite3-dev libseccomp-dev libcap-dev
-                 libmicrohttpd-dev libcyaml-dev libyaml-dev" ;;
+                 libmicrohttpd-dev libcyaml-dev libyaml-dev libpcre2-dev" ;;
     run) packages_of build && echo "g++ curl" ;;
     test) packages_of run && echo "git libcmocka-dev python3-pytest shellcheck clang
                  libclang-rt-14-dev|libclang-rt-dev" ;;

@@ -208,6 +208,15 @@ static void put_verdict(const struct writing *g, UNUSED const struct field *f)
     json_put_text(g->w, result ? verdict_name(result->verdict) : NULL);
 }
 
+static void put_hints(const struct writing *g, UNUSED const struct field *f)
+{
+    const struct result *result = g->v->record->result;
+    json_put_array(g->w);
+    for (size_t i = 0; result && i < result->hint_count; i++)
+        json_put_text(g->w, result->hints[i].text);
+    json_put_array_end(g->w);
+}
+
 static const struct field fields[] = {
     { "source_code", put_coded, source_text, 0 },
     { "language_id", put_echo, NULL, 0 },
@@ -245,6 +254,7 @@ static const struct field fields[] = {
     { "status", put_status, NULL, IN_DEFAULT },
     { "language", put_language, NULL, 0 },
     { "verdict", put_verdict, NULL, BY_NAME },
+    { "hints", put_hints, NULL, BY_NAME },
 };
 _Static_assert(COUNT_OF(fields) <= 64, "a set of fields is one word");
 

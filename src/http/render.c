@@ -268,12 +268,42 @@ static void put_tests(struct json_writer *w, const struct record *record)
     json_put_array_end(w);
 }
 
+/* As sentences, and as what can be told apart; only for jobs that want hints. */
+static void put_hints(struct json_writer *w, const struct record *record)
+{
+    const struct result *result = record->result;
+    size_t count = result ? result->hint_count : 0;
+    json_put_key(w, "hints");
+    json_put_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_put_text(w, result->hints[i].text);
+    json_put_array_end(w);
+    json_put_key(w, "hint_details");
+    json_put_array(w);
+    for (size_t i = 0; i < count; i++) {
+        const struct hint *h = &result->hints[i];
+        json_put_object(w);
+        put_text(w, "id", h->id);
+        put_text(w, "title", h->title);
+        put_text(w, "text", h->text);
+        put_text(w, "confidence", h->confidence);
+        put_int_or_null(w, "line", h->line != 0, h->line);
+        put_text(w, "test", h->test);
+        put_text(w, "link", h->link);
+        put_flag(w, "follow_up", h->follow_up);
+        json_put_object_end(w);
+    }
+    json_put_array_end(w);
+}
+
 void render_submission(const struct record *record, bool with_source, struct json_writer *w)
 {
     json_put_object(w);
     put_head(w, record);
     put_compile(w, record->result);
     put_tests(w, record);
+    if (record->job->hints)
+        put_hints(w, record);
     json_put_key(w, "limits");
     limits_to_json(&record->job->limits, w);
     put_timings(w, record);

@@ -92,7 +92,7 @@ struct job {
 
     bool merge_stderr;
     bool network;
-    bool hints;
+    bool hints, hints_given; /* not given: job_check() takes the policy's */
     enum cache_use cache;
     enum priority priority;
     int64_t retention_us; /* 0: the server's */
@@ -112,6 +112,7 @@ struct job_policy {
     size_t files_max;
     size_t source_bytes_max; /* all files together */
     bool allow_network;
+    bool hints; /* for jobs that do not say */
 };
 
 /* An empty job with a new token, created now. Free with job_free(). */

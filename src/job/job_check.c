@@ -338,6 +338,8 @@ bool job_check(struct job *job, const struct catalogue *catalogue, const struct 
     if (!check_collect(job, e))
         return false;
 
+    if (!job->hints_given)
+        job->hints = policy->hints;
     struct limits defaults = defaults_for(language, policy);
     settle_limits(&job->limits, &defaults, &policy->most);
     return check_limits(&job->limits, &policy->most, "limits.", e) && settle_tests(job, policy, e);

@@ -371,6 +371,7 @@ static bool read_network(struct reader *r, const char *key, const struct json *v
 
 static bool read_hints(struct reader *r, const char *key, const struct json *value)
 {
+    r->job->hints_given = json_kind(value) != JSON_NULL;
     return field_flag(r, key, value, &r->job->hints);
 }
 

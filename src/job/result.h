@@ -38,6 +38,18 @@ struct outcome {
     bool files_cut; /* there were more, or larger ones, than are kept */
 };
 
+/* Why it failed, for a learner: see hints/. */
+struct hint {
+    const char *id;         /* of the pattern: "python.name-error" */
+    const char *title;      /* a few words */
+    const char *text;       /* a sentence or two, which name the line if it is known */
+    const char *confidence; /* "certain", "likely", "guess" */
+    const char *link;       /* to read more; or NULL */
+    const char *test;       /* id of the test it is about; NULL: the build */
+    int64_t line;           /* of the source; 0: unknown */
+    bool follow_up;         /* it is not about the first error of the build */
+};
+
 struct test_result {
     const char *id;
     struct outcome outcome;
@@ -55,6 +67,9 @@ struct result {
 
     struct test_result *tests; /* none when the build failed */
     size_t test_count;
+
+    struct hint *hints; /* none when it was accepted, or the job wants none */
+    size_t hint_count;
 
     int attempt;
     bool rusage_only;                      /* figures from rusage, no cgroup */

@@ -103,6 +103,34 @@ static void put_test(struct json_writer *w, const struct test_result *t)
     json_put_object_end(w);
 }
 
+static void put_hint(struct json_writer *w, const struct hint *h)
+{
+    json_put_object(w);
+    put_text(w, "id", h->id);
+    put_text(w, "title", h->title);
+    put_text(w, "text", h->text);
+    put_text(w, "confidence", h->confidence);
+    put_text(w, "link", h->link);
+    put_text(w, "test", h->test);
+    if (h->line) {
+        json_put_key(w, "line");
+        json_put_int(w, h->line);
+    }
+    put_flag(w, "follow_up", h->follow_up);
+    json_put_object_end(w);
+}
+
+static void put_hints(struct json_writer *w, const struct result *r)
+{
+    if (r->hint_count == 0)
+        return;
+    json_put_key(w, "hints");
+    json_put_array(w);
+    for (size_t i = 0; i < r->hint_count; i++)
+        put_hint(w, &r->hints[i]);
+    json_put_array_end(w);
+}
+
 void result_to_json(const struct result *r, struct buf *out)
 {
     struct json_writer w = { .out = out };
@@ -122,6 +150,7 @@ void result_to_json(const struct result *r, struct buf *out)
     for (size_t i = 0; i < r->test_count; i++)
         put_test(&w, &r->tests[i]);
     json_put_array_end(&w);
+    put_hints(&w, r);
 
     json_put_key(&w, "attempt");
     json_put_int(&w, r->attempt);
@@ -290,6 +319,40 @@ static bool get_tests(const struct reader *r, const struct json *from, struct re
     return true;
 }
 
+static const struct number hint_numbers[] = {
+    { "line", offsetof(struct hint, line) },
+};
+
+static bool get_hint(const struct reader *r, const struct json *from, struct hint *h)
+{
+    if (json_kind(from) != JSON_OBJECT)
+        return err_invalid(r->e, "hints", "a stored result has %s as a hint", json_kind_name(from));
+    if (!get_text(r, from, "id", &h->id) || !get_text(r, from, "title", &h->title) ||
+        !get_text(r, from, "text", &h->text) || !get_text(r, from, "confidence", &h->confidence) ||
+        !get_text(r, from, "link", &h->link) || !get_text(r, from, "test", &h->test) ||
+        !get_numbers(r, from, hint_numbers, COUNT_OF(hint_numbers), h) ||
+        !get_flag(r, from, "follow_up", &h->follow_up))
+        return false;
+    return h->id && h->title && h->text && h->confidence
+               ? true
+               : err_invalid(r->e, "hints", "a stored result has a hint without its text");
+}
+
+static bool get_hints(const struct reader *r, const struct json *from, struct result *result)
+{
+    bool bad = false;
+    const struct json *hints = get(r, from, "hints", JSON_ARRAY, &bad);
+    size_t count = hints ? json_count(hints) : 0;
+    if (bad || count == 0)
+        return !bad;
+    result->hints = arena_array(r->arena, count, sizeof *result->hints);
+    result->hint_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!get_hint(r, json_at(hints, i), &result->hints[i]))
+            return err_add(r->e, "hints[%zu]", i);
+    return true;
+}
+
 static bool get_result(const struct reader *r, const struct json *from, struct result *result)
 {
     bool bad = false;
@@ -300,7 +363,7 @@ static bool get_result(const struct reader *r, const struct json *from, struct r
            get_text(r, from, "message", &result->message) &&
            get_flag(r, from, "compiled", &result->compiled) &&
            get_flag(r, from, "cached", &result->cached) && get_tests(r, from, result) &&
-           get_int(r, from, "attempt", &result->attempt) &&
+           get_hints(r, from, result) && get_int(r, from, "attempt", &result->attempt) &&
            get_flag(r, from, "rusage_only", &result->rusage_only) &&
            get_double(r, from, "score", &result->score) &&
            get_numbers(r, from, result_numbers, COUNT_OF(result_numbers), result);

@@ -16,6 +16,7 @@
 #include "lang/lang_file.h"
 #include "lang/near.h"
 #include "lang/probe.h"
+#include "lang/yaml.h"
 
 enum { LANGUAGES_MOST = 512 };
 /* Long enough for a virtual machine that starts up on a slow, busy computer. */
@@ -33,49 +34,6 @@ void catalogue_free(struct catalogue *c)
         return;
     arena_done(&c->arena);
     free(c);
-}
-
-/* ---- the folder ---- */
-
-static bool is_yaml(const char *name)
-{
-    size_t len = strlen(name);
-    return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
-}
-
-static bool has_yaml(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    bool found = false;
-    for (struct dirent *entry; dir && !found && (entry = readdir(dir));)
-        found = is_yaml(entry->d_name);
-    if (dir)
-        closedir(dir);
-    return found;
-}
-
-/* Where the files lie: beside the program (also in a build folder of the source tree), then
- * installed. */
-static const char *default_folder(struct arena *arena)
-{
-    static const char *const near_program[] = { "../share/evalx/languages", "languages",
-                                                "../languages", "../../languages",
-                                                "../../../languages" };
-    static const char *const installed[] = { "/usr/local/share/evalx/languages",
-                                             "/usr/share/evalx/languages" };
-    char program[4096];
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *slash = len > 0 ? (program[len] = '\0', strrchr(program, '/')) : NULL;
-    for (size_t i = 0; slash && i < COUNT_OF(near_program); i++) {
-        const char *folder =
-            arena_printf(arena, "%.*s/%s", (int)(slash - program), program, near_program[i]);
-        if (has_yaml(folder))
-            return folder;
-    }
-    for (size_t i = 0; i < COUNT_OF(installed); i++)
-        if (has_yaml(installed[i]))
-            return installed[i];
-    return NULL;
 }
 
 /* ---- reading ---- */
@@ -106,7 +64,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static int only_yaml(const struct dirent *entry)
 {
-    return is_yaml(entry->d_name);
+    return yaml_is_name(entry->d_name);
 }
 
 static bool load_folder(struct loading *l, const char *folder, struct err *e)
@@ -214,7 +172,7 @@ struct catalogue *catalogue_load(const char *folder, struct err *e)
     struct loading *l = arena_get(&scratch, sizeof *l);
     l->arena = &c->arena;
     if (!folder)
-        folder = default_folder(&c->arena);
+        folder = data_folder("languages", &c->arena);
     if (!folder) {
         err_set(e, ERR_NOT_FOUND, "languages: no folder beside the program nor installed");
         return NULL;

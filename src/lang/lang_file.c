@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The schema of a language file, and the step from libcyaml's structs to ours.
- *
- * libcyaml says what is wrong through its log callback only: one line with the reason, then a
- * backtrace whose first entry names the key and the line. Both are picked up here.
- */
+/* The schema of a language file, and the step from libcyaml's structs to ours. */
 #include "lang/lang_file.h"
 
-#include <cyaml/cyaml.h>
 #include <math.h>
 #include <regex.h>
 #include <stdio.h>
 
 #include "lang/command.h"
+#include "lang/yaml.h"
 
 /* ---- what libcyaml fills ---- */
 
@@ -118,54 +113,6 @@ static const cyaml_schema_field_t fields[] = {
 static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, fields),
 };
-
-/* ---- libcyaml's complaints ---- */
-
-struct complaint {
-    char reason[160]; /* "Unexpected key: nme" */
-    char place[120];  /* "mapping field 'judge0' (line: 3, column: 1)" */
-    bool backtrace;   /* what follows are places, the innermost first */
-};
-
-/* Trim what the library puts around its sentences. */
-static void keep_line(char *out, size_t size, const char *line)
-{
-    static const char *const noise[] = { "Load: ", "libyaml: ", "  in " };
-    for (size_t i = 0; i < COUNT_OF(noise); i++)
-        if (strncmp(line, noise[i], strlen(noise[i])) == 0)
-            line += strlen(noise[i]);
-    while (*line == ' ')
-        line++;
-    if (strncmp(line, "in ", 3) == 0)
-        line += 3;
-    snprintf(out, size, "%s", line);
-    out[strcspn(out, "\n")] = '\0';
-}
-
-PRINTF(3, 0)
-static void on_log(UNUSED cyaml_log_t level, void *ctx, const char *fmt, va_list args)
-{
-    struct complaint *c = ctx;
-    char line[256];
-    vsnprintf(line, sizeof line, fmt, args);
-    if (strstr(line, "Backtrace"))
-        c->backtrace = true;
-    else if (!c->backtrace && !c->reason[0])
-        keep_line(c->reason, sizeof c->reason, line);
-    else if (c->backtrace && !c->place[0])
-        keep_line(c->place, sizeof c->place, line);
-}
-
-static cyaml_config_t config(struct complaint *c)
-{
-    return (cyaml_config_t){
-        .log_fn = on_log,
-        .log_ctx = c,
-        .mem_fn = cyaml_mem,
-        .log_level = CYAML_LOG_ERROR,
-        .flags = CYAML_CFG_NO_ALIAS, /* no bombs of references */
-    };
-}
 
 /* ---- checks the schema cannot say ---- */
 
@@ -350,23 +297,12 @@ static void take(struct arena *a, const struct raw *raw, struct language_file *r
 bool language_parse(const char *name, struct str bytes, struct arena *arena,
                     struct language_file *ret, struct err *e)
 {
-    struct complaint complaint = { 0 };
-    cyaml_config_t c = config(&complaint);
-    if (bytes.len > LANGUAGE_FILE_BYTES)
-        return err_invalid(e, "", "%s: more than %d bytes", name, LANGUAGE_FILE_BYTES);
-
-    struct raw *raw = NULL;
-    cyaml_err_t why = cyaml_load_data((const uint8_t *)bytes.ptr, bytes.len, &c, &schema,
-                                      (cyaml_data_t **)&raw, NULL);
-    if (why != CYAML_OK)
-        return err_invalid(e, "", "%s: %s%s%s", name,
-                           complaint.reason[0] ? complaint.reason : cyaml_strerror(why),
-                           complaint.place[0] ? ", in " : "", complaint.place);
+    struct raw *raw = yaml_read(name, bytes, LANGUAGE_FILE_BYTES, &schema, e);
     if (!raw)
-        return err_invalid(e, "", "%s: is empty", name);
+        return false;
     bool fits = check_raw(name, raw, e);
     if (fits)
         take(arena, raw, ret);
-    (void)cyaml_free(&c, &schema, raw, 0);
+    yaml_release(&schema, raw);
     return fits;
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "hints/hints.h"
 #include "main/commands.h"
 #include "main/sandbox_side.h"
 
@@ -25,7 +26,7 @@ enum {
 };
 
 struct run_options {
-    const char *language, *stdin_file;
+    const char *language, *stdin_file, *expected_file;
     const char **files, **collect, **compiler_options, **env;
     const char *into;
     struct limits limits;
@@ -38,6 +39,8 @@ static const struct conf_item option_items[] = {
     { "language", CONF_TEXT, AT(language), NULL, "language of FILE; by its ending when not given" },
     { "stdin", CONF_TEXT, AT(stdin_file), NULL,
       "file to read as standard input; ours when not given" },
+    { "expected", CONF_TEXT, AT(expected_file), NULL,
+      "file with the output it should print; without it any output is right" },
     { "files", CONF_WORDS, AT(files), NULL, "further files to put beside FILE" },
     { "collect", CONF_WORDS, AT(collect), NULL, "globs of files to bring out when it has ended" },
     { "into", CONF_TEXT, AT(into), ".", "folder collected files are written to" },
@@ -69,7 +72,7 @@ void run_print_help(FILE *out)
     fprintf(out,
             "\nOptions stand before FILE, as --name=value:\n\n%s\n"
             "Exit status: the program's own; 128+n when signal n killed it; 1 when it does not\n"
-            "compile; %d over a time limit, %d over the memory limit, %d over the output limit;\n"
+            "compile, or its output is not the expected one; %d over a time limit, %d over the memory limit, %d over the output limit;\n"
             "%d when it could not be run.\n",
             buf_str(&text).ptr, EXIT_TIME, EXIT_MEMORY, EXIT_OUTPUT, EXIT_TROUBLE);
 }
@@ -196,6 +199,8 @@ static struct job *make_job(const struct run_options *o, const struct settings *
     job->tests = arena_array(&job->arena, 1, sizeof *job->tests);
     job->test_count = 1;
     job->tests[0] = (struct job_test){ .id = "1", .limits = limits_unset(), .weight = 1 };
+    if (o->expected_file && !read_file(job, o->expected_file, &job->tests[0].expected, e))
+        return NULL;
 
     /* From the shell the user decides: no maximum but the machine's. */
     struct job_policy policy = settings_policy(s);
@@ -249,6 +254,7 @@ static int exit_status(const struct result *r)
     const struct outcome *o = r->test_count ? &r->tests[0].outcome : NULL;
     switch (r->verdict) {
     case VERDICT_COMPILE_ERROR:
+    case VERDICT_WRONG_ANSWER:
         return 1;
     case VERDICT_CPU_TIME_LIMIT:
     case VERDICT_WALL_TIME_LIMIT:
@@ -286,6 +292,19 @@ static void tell(const struct result *r, const struct run_options *o)
     if (!o->quiet && r->verdict == VERDICT_COMPILE_ERROR)
         fprintf(stderr, "evalx: %s%s%s\n", verdict_title(r->verdict), r->message ? ": " : "",
                 r->message ? r->message : "");
+    for (size_t i = 0; !o->quiet && i < r->hint_count; i++)
+        fprintf(stderr, "hint: %s\n", r->hints[i].text);
+}
+
+/* Read only for a program that failed: the patterns take longer to load than most programs run. */
+static bool add_hints(const struct settings *s, const struct job *job, struct result *r,
+                      struct err *e)
+{
+    if (!s->hints || r->verdict == VERDICT_ACCEPTED)
+        return true;
+    CLEANUP(hints_free) struct hint_book *book = hints_load(s->hints_dir, e);
+    hints_find(book, job, r);
+    return book != NULL;
 }
 
 static int run(const struct run_options *o, char **words, struct err *e)
@@ -310,7 +329,7 @@ static int run(const struct run_options *o, char **words, struct err *e)
     CLEANUP(engine_stop)
     struct engine *engine = engine_start(&config, side.keeper, side.catalogue, e);
     CLEANUP(result_free) struct result *result = engine ? run_job(engine, job, e) : NULL;
-    if (!result)
+    if (!result || !add_hints(&s, job, result, e))
         return EXIT_TROUBLE;
     if (into >= 0 && !write_files(result, into, e))
         return EXIT_TROUBLE;

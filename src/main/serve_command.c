@@ -29,6 +29,7 @@ struct server {
     struct queue *queue;
     struct bus *bus;
     struct engine *engine;
+    struct hint_book *hints;
     struct service *service;
     struct http *http;
 };
@@ -108,6 +109,7 @@ static bool start_service(struct server *v, struct err *e)
         .attempts_max = (int)s->attempts,
         .lease_us = s->lease_us,
         .drain_us = s->drain_us,
+        .hints = v->hints,
     };
     struct limits judge0_most = judge0_config_most(&judge0);
     raise_to(&config.policy.most, &judge0_most);
@@ -136,6 +138,9 @@ static bool start(struct server *v, struct err *e)
     const struct settings *s = &v->settings;
     if (!sandbox_side_start(&v->sandbox, s, false, e))
         return false;
+    v->hints = hints_load(s->hints_dir, e);
+    if (!v->hints)
+        return false;
     v->data_fd = data_dir_and_drop_root(s->data_dir, s->user, e);
     return v->data_fd >= 0 && open_storage(v, e) && start_engine(v, e) && start_service(v, e);
 }
@@ -147,6 +152,7 @@ static void stop(struct server *v)
     engine_stop(v->engine);
     http_stop(v->http);
     service_stop(v->service);
+    hints_free(v->hints);
     bus_close(v->bus);
     queue_close(v->queue);
     store_close(v->store);

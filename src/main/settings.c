@@ -58,6 +58,10 @@ static const struct conf_item items[] = {
     { "WAIT_MAX", CONF_TIME, AT(wait_max_us), "5min", "longest wait for a result in one request",
       NULL, 0, US(3600) },
 
+    { "HINTS", CONF_BOOL, AT(hints), "true",
+      "say in a sentence why a program failed, unless a client says otherwise" },
+    { "HINTS_DIR", CONF_TEXT, AT(hints_dir), NULL,
+      "folder of pattern files for hints; beside the program or installed when not given" },
     { "TESTS_MAX", CONF_INT, AT(tests_max), "1000", "tests in one submission", NULL, 1, 100000 },
     { "FILES_MAX", CONF_INT, AT(files_max), "200", "files in one submission", NULL, 1, 10000 },
     { "SOURCE_BYTES", CONF_BYTES, AT(source_bytes), "10MiB", "all files of one submission", NULL,
@@ -140,6 +144,7 @@ struct job_policy settings_policy(const struct settings *s)
         .tests_max = (size_t)s->tests_max,
         .files_max = (size_t)s->files_max,
         .source_bytes_max = (size_t)s->source_bytes,
+        .hints = s->hints,
     };
 }
 

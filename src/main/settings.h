@@ -35,6 +35,8 @@ struct settings {
     int64_t http_threads, body_bytes, wait_max_us;
     const char **auth_tokens;
 
+    bool hints;
+    const char *hints_dir;
     int64_t tests_max, files_max, source_bytes;
     struct limits defaults, most;
     int64_t build_cpu_us, build_wall_us, build_memory_bytes, build_output_bytes;

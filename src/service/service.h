@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "bus/bus.h"
 #include "engine/engine.h"
+#include "hints/hints.h"
 #include "job/job.h"
 #include "lang/lang.h"
 #include "queue/queue.h"
@@ -30,6 +31,7 @@ struct service_config {
     int attempts_max;  /* 3 */
     int64_t lease_us;  /* as the queue's: leases are extended three times as often */
     int64_t drain_us;  /* how long service_drain() lets running jobs finish */
+    const struct hint_book *hints; /* borrowed; NULL: no job gets hints */
 };
 
 /*

@@ -100,6 +100,8 @@ static void finished(void *arg, struct result *result, const struct err *e)
         result = result_internal_error(e->text);
     }
     result->attempt = a->ticket.attempt;
+    if (a->job->hints)
+        hints_find(a->service->config.hints, a->job, result);
     a->result = result;
     worker_keep(a);
 }

@@ -243,7 +243,7 @@ TEST(keys_of_a_newer_server_are_left_alone)
 {
     struct err e = { 0 };
     CLEANUP(result_free)
-    struct result *r = read_result("{\"verdict\":\"accepted\",\"hints\":[1],\"score\":1}", &e);
+    struct result *r = read_result("{\"verdict\":\"accepted\",\"later\":[1],\"score\":1}", &e);
     MUST(r);
     assert_int_equal(r->verdict, VERDICT_ACCEPTED);
     assert_true(r->score == 1);
