@@ -83,6 +83,9 @@ extern const struct judge0_status {
 } judge0_statuses[];
 enum { JUDGE0_STATUS_COUNT = 14 };
 
+/* The status a verdict usually is: for counting, where no single run is looked at. */
+int judge0_status_of(enum verdict verdict);
+
 /* ---- judge0_attributes.c: what a submission asks for ---- */
 
 struct judge0_submission {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "http/judge0.h"
+#include "http/judge0_statistics.h"
 #include "http/route.h"
 
 /* ---- languages ---- */
@@ -216,6 +217,7 @@ static const struct route routes[] = {
     { METHOD_GET, "/config_info", config_info, 0 },
     { METHOD_GET, "/system_info", system_info, 0 },
     { METHOD_GET, "/workers", workers, 0 },
+    { METHOD_GET, "/statistics", statistics_show, 0 },
     { METHOD_POST, "/authenticate", nothing, 0 },
     { METHOD_POST, "/authorize", nothing, ROUTE_AUTHZ },
     { METHOD_GET, "/", nothing, ROUTE_OPEN },

@@ -42,6 +42,17 @@ const struct judge0_status judge0_statuses[] = {
 };
 _Static_assert(COUNT_OF(judge0_statuses) == JUDGE0_STATUS_COUNT, "ids are places plus one");
 
+int judge0_status_of(enum verdict verdict)
+{
+    static const int statuses[VERDICT_COUNT] = {
+        [VERDICT_ACCEPTED] = ACCEPTED,           [VERDICT_WRONG_ANSWER] = WRONG_ANSWER,
+        [VERDICT_COMPILE_ERROR] = COMPILE_ERROR, [VERDICT_CPU_TIME_LIMIT] = TIME_LIMIT,
+        [VERDICT_WALL_TIME_LIMIT] = TIME_LIMIT,  [VERDICT_MEMORY_LIMIT] = NONZERO,
+        [VERDICT_OUTPUT_LIMIT] = NONZERO,        [VERDICT_RUNTIME_ERROR] = NONZERO,
+    };
+    return statuses[verdict] ? statuses[verdict] : INTERNAL_ERROR;
+}
+
 struct viewer {
     struct judge0_view *v;
     const struct job *job;

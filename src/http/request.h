@@ -35,6 +35,7 @@ struct context {
     const struct catalogue *catalogue;
     const char *locale; /* of Judge0 jobs: "en_US.UTF-8" where the machine has it, or "C.UTF-8" */
     int64_t started_us; /* wall clock */
+    struct statistics *statistics;
 };
 
 struct header {

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "http/judge0_statistics.h"
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -435,6 +436,7 @@ static void context_init(struct context *c, const struct http_config *config,
     c->catalogue = service_catalogue(service);
     c->locale = locale_here();
     c->started_us = wall_us();
+    c->statistics = statistics_new();
     /* What is promised is what the floors below will do. */
     if (!service_policy(service)->allow_network) {
         c->config.judge0.allow_enable_network = false;
@@ -515,6 +517,7 @@ void http_stop(struct http *h)
         MHD_stop_daemon(h->daemon);
     }
     waits_stop(h->waits);
+    statistics_free(h->context.statistics);
     pthread_cond_destroy(&h->idle);
     pthread_mutex_destroy(&h->lock);
     free(h);

@@ -153,6 +153,30 @@ def test_c18_workers_have_numbers(api):
     assert workers[0]["available"] >= 1
 
 
+def test_c19_statistics_count_the_history(api):
+    api.run(PYTHON, "raise SystemExit(1)")
+    before = api.get("/statistics?invalidate_cache=true").json
+    assert list(before) == ["created_at", "cached_until", "submissions", "languages", "statuses", "database"]
+    assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$", before["created_at"])
+    assert len(before["submissions"]["last_30_days"]) == 30
+    assert set(before["database"]) == {"size_pretty", "size_in_bytes"}
+    api.run(PYTHON, "raise SystemExit(1)")
+    assert api.get("/statistics").json == before, "kept for ten minutes"
+    after = api.get("/statistics?invalidate_cache=true").json
+
+    def nzec(figures):
+        return next(s["count"] for s in figures["statuses"] if s["status"]["name"] == "Runtime Error (NZEC)")
+
+    def python(figures):
+        return next(l["count"] for l in figures["languages"] if l["language"]["name"].startswith("Python ("))
+
+    assert nzec(after) == nzec(before) + 1
+    assert python(after) == python(before) + 1
+    assert after["submissions"]["total"] == before["submissions"]["total"] + 1
+    counts = [s["count"] for s in after["statuses"]]
+    assert counts == sorted(counts, reverse=True) and sum(counts) == after["submissions"]["total"]
+
+
 def test_the_root_is_empty_and_open(api):
     answer = api.get("/")
     assert (answer.status, answer.body, answer.type) == (200, b"", "text/html")
