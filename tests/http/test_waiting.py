@@ -11,8 +11,15 @@ from live import Server
 
 @pytest.fixture
 def hasty(serve):
-    """One thread for HTTP, and nobody waits longer than two seconds."""
-    return serve(EVALX_HTTP_THREADS="1", EVALX_WAIT_MAX="2s", EVALX_LANES="2")
+    """One thread for HTTP, and nobody waits longer than two seconds. What a test left behind has ended."""
+    api = serve(EVALX_HTTP_THREADS="1", EVALX_WAIT_MAX="2s", EVALX_LANES="2")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        queue = api.get("/v1/stats").json["queue"]
+        if not queue["leased"] and not any(queue["waiting"].values()):
+            return api
+        time.sleep(0.05)
+    raise AssertionError(f"the server does not come to rest: {queue}")
 
 
 def test_the_server_bounds_the_wait(hasty):
@@ -39,7 +46,7 @@ def test_waiting_clients_hold_no_thread(hasty):
         time.sleep(0.3)
         start = time.monotonic()
         assert hasty.alive()
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 1
         answers = [w.result() for w in waiting]
     assert {a.status for a in answers} == {202}
     for answer in answers:
