@@ -230,9 +230,11 @@ static void put_head(struct json_writer *w, const struct record *record)
         json_put_key(w, "score");
         json_put_double(w, result->score);
         put_usage(w, result->cpu_us, result->wall_us, result->memory_bytes);
+        put_text(w, "measured_by", result->rusage_only ? "rusage" : "cgroup");
     } else {
         put_text(w, "score", NULL);
         put_text(w, "usage", NULL);
+        put_text(w, "measured_by", NULL);
     }
 }
 

@@ -54,6 +54,7 @@ def test_create_with_wait_gives_the_finished_record(api):
     assert record["compile"] is None
     assert record["tests"] is None
     assert record["limit_exceeded"] is None
+    assert record["measured_by"] == "cgroup"
     for key in ("created_at", "started_at", "finished_at"):
         assert TIME.match(record[key])
     assert record["usage"]["memory_bytes"] > 0
