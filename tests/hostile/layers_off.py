@@ -81,10 +81,8 @@ LAYERS = {
     "masked /proc": ("proc_masks", [("init.c", 'return root_mask_proc("proc", e);', "return true;")]),
     "no objects of System V or POSIX": (
         "sysv or message_queues or names",
-        [("lane.c", 'write_sysctl("kernel/shmmni", "0")', "false"),
-         ("lane.c", 'write_sysctl("kernel/msgmni", "0")', "false"),
-         ("lane.c", 'write_sysctl("kernel/sem", "0 0 0 0")', "false"),
-         ("lane.c", 'write_sysctl("fs/mqueue/queues_max", "0")', "false"),
+        [("lane.c", "all = write_sysctl(limits[i][0], limits[i][1]) && all;", "all = false;"),
+         ("lane.c", "static bool write_sysctl", "__attribute__((unused)) static bool write_sysctl"),
          ("seccomp.c", '    { ENOSPC, "shmget msgget semget mq_open" },', ""),
          ("rlimit.c", "set(RLIMIT_MSGQUEUE, 0) &&", "")],
     ),

@@ -4,6 +4,7 @@
  *         sealed: extended attributes, mode, owner, times, seals, locks, the read position
  * stdin: the same for everybody
  * expect: end=exit exit_code=0 out="held\n"
+ * needs: user
  */
 #include <sys/file.h>
 #include <sys/xattr.h>
