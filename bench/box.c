@@ -9,9 +9,11 @@
  * at least has to do. The two take turns run by run, so that both see the same machine. The caller
  * sits on the lane's core, since a wake-up across cores costs more than the whole box (-u: it does
  * not). Prints one JSON array: for each program the medians, p10, p90 and the ratio of each round.
+ * Last comes the same with every core busy, a lane and a thread on each: time divided by runs.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -25,7 +27,7 @@
 #include "figures.h"
 #include "sandbox/box.h"
 
-enum { CHILD_STACK = 65536, WARM_UP = 20 };
+enum { CHILD_STACK = 65536, WARM_UP = 20, CORES_MAX = 64, BUSY_US = 500000 };
 enum { PAUSE_US = 300 }; /* a lane clears up after its report; not in the other's time */
 
 #define INPUT  "1 2 3 4\n"
@@ -90,7 +92,7 @@ struct bare {
     char *const *argv;
 };
 
-static char child_stack[CHILD_STACK] __attribute__((aligned(64)));
+static _Thread_local char child_stack[CHILD_STACK] __attribute__((aligned(64)));
 
 static int bare_child(void *arg)
 {
@@ -227,19 +229,92 @@ static void measure(struct box *b, const struct program *p, const char *folder, 
         unlink(script);
 }
 
-/* Lane 0 has the first core that we may use. */
-static void sit_on_core(void)
+/* A lane has the core that its number says, among those we may use. */
+static void sit_on_core(int number)
 {
     cpu_set_t all, one;
     CPU_ZERO(&one);
     if (sched_getaffinity(0, sizeof all, &all) != 0)
         give_up("cores", strerror(errno));
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &all)) {
+        if (CPU_ISSET(cpu, &all) && number-- == 0) {
             CPU_SET(cpu, &one);
             break;
         }
     sched_setaffinity(0, sizeof one, &one);
+}
+
+/* ---- every core busy ---- */
+
+struct worker {
+    pthread_t thread;
+    int number;
+    struct box *box; /* NULL: bare */
+    const struct program *program;
+    int64_t until_us, runs;
+};
+
+static void *work(void *arg)
+{
+    static const char *const argv[] = { "program", NULL };
+    struct worker *w = arg;
+    struct err e;
+    CLEANUP(fd_close) int input = memfd_of("input", STR(INPUT), 0444, &e);
+    const struct plan plan = plan_of(w->program, input, argv, NULL);
+    sit_on_core(w->number);
+    for (; mono_us() < w->until_us; w->runs++) {
+        if (w->box)
+            run_boxed(w->box, w->program, &plan);
+        else
+            run_bare(w->program, input, (char *const *)argv);
+    }
+    return NULL;
+}
+
+static double per_second(struct worker *workers, int count, struct box **boxes)
+{
+    int64_t runs = 0;
+    for (int i = 0; i < count; i++) {
+        workers[i].box = boxes ? boxes[i] : NULL;
+        workers[i].runs = 0;
+        workers[i].until_us = mono_us() + BUSY_US;
+        if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
+            give_up("thread", strerror(errno));
+    }
+    for (int i = 0; i < count; i++) {
+        pthread_join(workers[i].thread, NULL);
+        runs += workers[i].runs;
+    }
+    return (double)runs * US_PER_S / BUSY_US;
+}
+
+static void measure_all_cores(struct keeper *k, const struct program *p, int64_t rounds)
+{
+    struct worker workers[CORES_MAX] = { 0 };
+    struct box *boxes[CORES_MAX];
+    struct err e;
+    cpu_set_t all;
+    sched_getaffinity(0, sizeof all, &all);
+    int count = MIN(CPU_COUNT(&all), (int)CORES_MAX);
+    double bare = 0, boxed = 0;
+    for (int i = 0; i < count; i++) {
+        boxes[i] = box_open(k, i, &e);
+        if (!boxes[i])
+            give_up("box", e.text);
+        workers[i].number = i;
+        workers[i].program = p;
+    }
+    printf(",{\"program\":\"%s, every core\",\"aim\":\"<= 1.25\",\"ratios\":[", p->name);
+    for (int64_t round = 0; round < rounds; round++) {
+        double one = per_second(workers, count, NULL), other = per_second(workers, count, boxes);
+        printf("%s%.4f", round ? "," : "", one / other);
+        bare += one / (double)rounds;
+        boxed += other / (double)rounds;
+    }
+    printf("],\"bare_us\":%.0f,\"box_us\":%.0f,\"bare_per_second\":%.0f,\"box_per_second\":%.0f}",
+           US_PER_S / bare, US_PER_S / boxed, bare, boxed);
+    for (int i = 0; i < count; i++)
+        box_close(boxes[i]);
 }
 
 int main(int argc, char **argv)
@@ -262,8 +337,10 @@ int main(int argc, char **argv)
     CLEANUP(box_close) struct box *b = k ? box_open(k, 0, &e) : NULL;
     if (!b)
         give_up("box", e.text);
+    cpu_set_t all;
+    sched_getaffinity(0, sizeof all, &all);
     if (pinned)
-        sit_on_core();
+        sit_on_core(0);
     printf("[");
     for (size_t i = 0; i < COUNT_OF(programs); i++) {
         if (programs[i].compile)
@@ -272,6 +349,9 @@ int main(int argc, char **argv)
         measure(b, &programs[i], folder, runs, rounds);
         fflush(stdout);
     }
+    box_close(TAKE(b));
+    sched_setaffinity(0, sizeof all, &all);
+    measure_all_cores(k, &programs[0], rounds);
     printf("]\n");
     rmdir(folder);
     return 0;

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -92,8 +91,10 @@ static bool spawn_keeper(struct keeper *k, int sock, struct err *e)
     posix_spawn_file_actions_adddup2(&files, 0, 1);
     posix_spawn_file_actions_adddup2(&files, sock, KEEPER_END);
     posix_spawn_file_actions_addclosefrom_np(&files, KEEPER_END + 1);
-    /* A session of its own: Ctrl-C at the terminal is for the server, which then stops us. */
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+    /* A process group of its own: Ctrl-C at the terminal is for the server, which then stops us. No
+     * session of its own: the kernel shares the cores out by session, and a run's way goes through
+     * server, lane and program. */
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setsigmask(&how, &none);
     int rc = posix_spawn(&k->pid, k->program, &files, &how, argv, env);
     posix_spawn_file_actions_destroy(&files);
@@ -178,6 +179,8 @@ static bool open_lane(struct box *b, struct err *e)
         add_fix(e, &layers);
         return false;
     }
+    const struct timeval second = { .tv_sec = 1 };
+    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second); /* hear_lane() goes on */
     pthread_mutex_lock(&b->lock);
     b->sock = sock;
     pthread_mutex_unlock(&b->lock);
@@ -229,9 +232,6 @@ static void mark_broken(struct box *b)
  */
 static bool ensure_lane(struct box *b, struct err *e)
 {
-    struct pollfd p = { .fd = b->sock, .events = POLLRDHUP };
-    if (b->sock >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
-        mark_broken(b);
     if (b->sock >= 0)
         return true;
     if (b->kept) {
@@ -247,18 +247,17 @@ static bool ensure_lane(struct box *b, struct err *e)
 /* The lane's next message; a lane that is gone, silent or confused is broken. */
 static bool hear_lane(struct box *b, int64_t patience_ms, struct err *e)
 {
-    struct pollfd p = { .fd = b->sock, .events = POLLIN };
     int64_t end = mono_us() + patience_ms * 1000;
-    int ready;
+    enum got got;
     do
-        ready = poll(&p, 1, (int)MIN(MAX((end - mono_us()) / 1000, 0), (int64_t)INT_MAX));
-    while ((ready < 0 && errno == EINTR) || (ready == 0 && mono_us() < end));
-    enum got got = ready > 0 ? wire_receive(b->sock, &b->wire, e) : GOT_NONE;
+        got = wire_receive(b->sock, &b->wire, e);
+    while (got == GOT_FAILED && e->sys == EAGAIN && mono_us() < end);
     if (got == GOT_ONE)
         return true;
     mark_broken(b);
-    if (got == GOT_NONE)
-        err_set(e, ERR_UNAVAILABLE, "lane %d %s", b->lane, ready > 0 ? "died" : "does not answer");
+    if (got == GOT_NONE || e->sys == EAGAIN)
+        err_set(e, ERR_UNAVAILABLE, "lane %d %s", b->lane,
+                got == GOT_NONE ? "died" : "does not answer");
     return false;
 }
 
@@ -299,6 +298,21 @@ static bool hear_answer(struct box *b, const struct plan *plan, int64_t patience
     return false;
 }
 
+/* A lane that died while nothing ran is replaced first; nothing has begun in it. */
+static bool hand_over(struct box *b, const struct plan *plan, struct err *e)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        if (!ensure_lane(b, e))
+            return false;
+        set_running(b, true);
+        if (send_plan(b, plan, e))
+            return true;
+        if (e->kind != ERR_UNAVAILABLE)
+            return false;
+    }
+    return false;
+}
+
 static bool read_report(struct box *b, struct report *ret, struct err *e)
 {
     struct wire *w = &b->wire;
@@ -315,16 +329,13 @@ static bool read_report(struct box *b, struct report *ret, struct err *e)
 
 bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct err *e)
 {
-    if (!plan_check(plan, e) || !ensure_lane(b, e))
+    if (!plan_check(plan, e))
         return false;
     int64_t patience_ms = MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS;
-    set_running(b, true);
-    bool ok = send_plan(b, plan, e) && hear_answer(b, plan, patience_ms, e);
+    bool ok = hand_over(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     if (ok && b->wire.type == WIRE_GONE) { /* nothing had begun */
         mark_broken(b);
-        ok = ensure_lane(b, e);
-        set_running(b, ok);
-        ok = ok && send_plan(b, plan, e) && hear_answer(b, plan, patience_ms, e);
+        ok = hand_over(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     }
     ok = ok && read_report(b, ret, e);
     set_running(b, false);

@@ -52,6 +52,7 @@ struct cgroup {
     int64_t memory_now; /* the limit a plan asked for last; 0: none yet */
     int64_t limit_now;  /* v1: what the limit files hold; 0: not known */
     int processes_now;
+    bool begun;            /* counting started, nothing has run since */
     int64_t own_bytes;     /* what the idle spawner is charged with */
     int64_t base_bytes;    /* usage when the run began */
     int64_t peak_before;   /* v2 without reset: peak when the run began */
@@ -78,7 +79,7 @@ struct cgroup_ops {
     bool (*limit)(struct cgroup *g, int64_t memory_bytes, int processes, struct err *e);
     /* lane: room for a spawner to start in, whatever the last plan's limits were. */
     bool (*roomy)(struct cgroup *g, struct err *e);
-    /* lane: start counting for a run. */
+    /* lane: start counting for a run, unless that is done already. */
     bool (*begin)(struct cgroup *g, struct err *e);
     int64_t (*cpu_us)(const struct cgroup *g); /* since begin */
     int64_t (*peak)(const struct cgroup *g);   /* above what was there at begin */

@@ -134,6 +134,7 @@ static bool set_memory(struct cgroup *g, int64_t memory_bytes, struct err *e)
         (void)!write(g->memory_empty, "0", 1);
         bytes = memory_bytes + ((int64_t)tries << 18) + cgroup_read(g->memory_usage, NULL);
     }
+    g->begun = false; /* what was dropped for it counts no more */
     g->limit_now = bytes;
     g->memory_now = memory_bytes;
     return true;
@@ -146,6 +147,7 @@ static bool v1_limit(struct cgroup *g, int64_t memory_bytes, int processes, stru
     if (memory_bytes != g->memory_now && !set_memory(g, memory_bytes, e))
         return false;
     if (processes != g->processes_now) {
+        g->begun = false;
         if (!cgroup_write(g->pids_limit, processes))
             return err_sys(e, "set the process limit to %d", processes);
         g->processes_now = processes;
@@ -160,11 +162,14 @@ static bool v1_roomy(struct cgroup *g, struct err *e)
 
 static bool v1_begin(struct cgroup *g, struct err *e)
 {
+    if (g->begun)
+        return true;
     if (write(g->memory_peak, "0", 1) != 1 || write(g->cpu, "0", 1) != 1)
         return err_sys(e, "reset the counters");
     g->base_bytes = cgroup_read(g->memory_usage, NULL);
     if (g->base_bytes < 0)
         return err_sys(e, "read the memory in use");
+    g->begun = true;
     return true;
 }
 

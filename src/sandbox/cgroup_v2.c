@@ -211,6 +211,7 @@ static bool new_leaf(struct cgroup *g, struct err *e)
     g->processes_now = 0;
     g->kills_before = 0;
     g->own_bytes = 0;
+    g->begun = false;
     return true;
 }
 
@@ -239,8 +240,10 @@ static bool v2_limit(struct cgroup *g, int64_t memory_bytes, int processes, stru
         if (!cgroup_write(g->memory_limit, bytes))
             return err_sys(e, "set the memory limit to %lld", (long long)bytes);
         g->memory_now = memory_bytes;
+        g->begun = false;
     }
     if (processes != g->processes_now) {
+        g->begun = false;
         if (!cgroup_write(g->pids_limit, processes))
             return err_sys(e, "set the process limit to %d", processes);
         g->processes_now = processes;
@@ -255,6 +258,8 @@ static bool v2_roomy(UNUSED struct cgroup *g, UNUSED struct err *e)
 
 static bool v2_begin(struct cgroup *g, struct err *e)
 {
+    if (g->begun)
+        return true;
     if (g->peak_resets && write(g->memory_peak, "0", 1) != 1)
         return err_sys(e, "reset memory.peak");
     g->peak_before = g->peak_resets ? 0 : cgroup_read(g->memory_peak, NULL);
@@ -262,6 +267,7 @@ static bool v2_begin(struct cgroup *g, struct err *e)
     g->cpu_before_us = cgroup_read(g->cpu, "usage_usec");
     if (g->base_bytes < 0 || g->cpu_before_us < 0)
         return err_sys(e, "read memory.current and cpu.stat");
+    g->begun = true;
     return true;
 }
 
@@ -289,12 +295,12 @@ static int v2_processes(const struct cgroup *g)
     return (int)cgroup_read(g->pids_now, NULL);
 }
 
-enum { STALE_BYTES = 1 << 20 };
+enum { STALE_BYTES = 1 << 20, RECLAIM_BYTES = 4 << 20 };
 
 static bool v2_refresh(struct cgroup *g)
 {
     int64_t now = cgroup_read(g->memory_usage, NULL);
-    if (now - g->own_bytes > 4 * STALE_BYTES && g->memory_empty >= 0)
+    if (now - g->own_bytes > RECLAIM_BYTES && g->memory_empty >= 0)
         (void)!cgroup_write(g->memory_empty, now - g->own_bytes);
     return !g->peak_resets && cgroup_read(g->memory_peak, NULL) - g->own_bytes > STALE_BYTES;
 }

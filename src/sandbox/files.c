@@ -90,7 +90,7 @@ static bool put_one(struct lane *l, const struct plan_file *f, struct err *e)
     int folder = open_parent(l, f->path, &name, e);
     if (folder < 0)
         return false;
-    CLEANUP(fd_close) int own = folder != l->space.box ? folder : -1;
+    UNUSED CLEANUP(fd_close) int own = folder != l->space.box ? folder : -1;
     if (!l->wiped)
         unlinkat(folder, name, 0);
     CLEANUP(fd_close)

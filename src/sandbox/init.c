@@ -106,6 +106,7 @@ NORETURN static void init_main(struct lane *l, const int alive[2])
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (is_orphan(alive))
         _exit(1);
+    setsid(); /* within a session anybody may send SIGCONT, so programs are in another */
     if (!mount_proc(&e))
         helper_failed(me, &e);
     signal(SIGCHLD, SIG_IGN);
@@ -132,8 +133,8 @@ bool init_start(struct lane *l, struct err *e)
     l->init = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
     if (l->init == 0)
         init_main(l, alive);
-    CLEANUP(fd_close) int read_end = alive[0];
-    CLEANUP(fd_close) int write_end = alive[1];
+    UNUSED CLEANUP(fd_close) int read_end = alive[0];
+    UNUSED CLEANUP(fd_close) int write_end = alive[1];
     if (l->init < 0)
         return err_sys(e, "create the process namespace");
     if (!helper_wait(&l->shared->init, l->init, "init", e))

@@ -27,7 +27,7 @@ static bool copy_small(int from, int to, size_t size)
 {
     char bytes[SMALL_INPUT];
     ssize_t got = pread(from, bytes, size, 0);
-    return got == (ssize_t)size && write(to, bytes, size) == got && lseek(to, 0, SEEK_SET) == 0;
+    return got == (ssize_t)size && pwrite(to, bytes, size, 0) == got;
 }
 
 static bool copy_large(int from, int to, off_t size)

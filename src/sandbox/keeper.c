@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "sandbox/lane.h"
 
-enum { LANES = 1024, BUILD_SECONDS = 20 };
+enum { LANES = 1024, LANES_KEPT = 2048, BUILD_SECONDS = 20 };
 
 /* Users of a lane: seen from the host in a range of its own far above any real account, seen from
  * inside from 65536 up, also different from lane to lane. */
@@ -294,7 +294,7 @@ static bool answer_open(struct keeper_state *k, struct wire *w)
     int number = (int)wire_get_range(w, 0, LANES - 1);
     CLEANUP(fd_close) int lane = -1;
     err_reset(&e);
-    bool ok = wire_ok(w) && k->lane_count < 2 * LANES && start_lane(k, number, &layers, &lane, &e);
+    bool ok = wire_ok(w) && k->lane_count < LANES_KEPT && start_lane(k, number, &layers, &lane, &e);
     wire_start(w, WIRE_OPENED);
     wire_put_int(w, ok);
     layers_put(w, &layers);
@@ -319,7 +319,7 @@ static void prepare(struct keeper_state *k)
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
-    k->lanes = calloc(2 * LANES + 1, sizeof *k->lanes);
+    k->lanes = calloc(LANES_KEPT + 1, sizeof *k->lanes);
     CHECK(k->lanes != NULL);
     k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);

@@ -39,6 +39,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "sandbox/lane.h"
 
@@ -117,8 +118,13 @@ static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
 /* SysV and POSIX queue objects would outlive their run; the filter refuses them as well. */
 static bool build_ipc(UNUSED struct lane *l, struct layer *layer, UNUSED struct err *e)
 {
-    bool all = write_sysctl("kernel/shmmni", "0") & write_sysctl("kernel/msgmni", "0") &
-               write_sysctl("kernel/sem", "0 0 0 0") & write_sysctl("fs/mqueue/queues_max", "0");
+    static const char *const limits[][2] = { { "kernel/shmmni", "0" },
+                                             { "kernel/msgmni", "0" },
+                                             { "kernel/sem", "0 0 0 0" },
+                                             { "fs/mqueue/queues_max", "0" } };
+    bool all = true;
+    for (size_t i = 0; i < COUNT_OF(limits); i++)
+        all = write_sysctl(limits[i][0], limits[i][1]) && all;
     snprintf(layer->detail, sizeof layer->detail, "no SysV or queue objects: %s",
              all ? "limits 0 and filter" : "filter");
     (void)!sethostname("box", 3);
@@ -235,10 +241,12 @@ static bool build(struct lane *l, struct err *e)
  * The server often sits on our core: let it have the report before we clear up. Sleeping is what
  * makes the scheduler switch (sched_yield() does not); a plan that is here already ends the sleep.
  */
+enum { MOMENT_US = 30 };
+
 static void let_server_run(struct lane *l)
 {
     struct pollfd p = { .fd = l->sock, .events = POLLIN };
-    const struct timespec moment = { .tv_nsec = 30 * 1000 };
+    const struct timespec moment = us_to_timespec(MOMENT_US);
     ppoll(&p, 1, &moment, NULL);
 }
 

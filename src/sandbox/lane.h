@@ -29,8 +29,9 @@ struct order {
     int in, out, err;
     uid_t uid;
     int64_t stack_bytes, file_bytes, cpu_s;
-    int processes, open_files; /* rlimits */
-    int64_t memory_bytes;      /* without cgroups: RLIMIT_AS; else 0 */
+    int processes;        /* without cgroups: RLIMIT_NPROC; else 0, the cgroup counts better */
+    int open_files;       /* 0: the lane's */
+    int64_t memory_bytes; /* without cgroups: RLIMIT_AS; else 0 */
 };
 
 /* A helper (spawner or init) tells how its start went. */

@@ -24,16 +24,18 @@ static bool set(int what, int64_t value)
 
 bool rlimit_fixed(struct err *e)
 {
-    if (set(RLIMIT_CORE, 0) && set(RLIMIT_MEMLOCK, 0) && set(RLIMIT_MSGQUEUE, 0) &&
-        set(RLIMIT_SIGPENDING, QUEUED_SIGNALS) && set(RLIMIT_NICE, 0) && set(RLIMIT_RTPRIO, 0))
+    if (set(RLIMIT_NOFILE, OPEN_FILES) && set(RLIMIT_CORE, 0) && set(RLIMIT_MEMLOCK, 0) &&
+        set(RLIMIT_MSGQUEUE, 0) && set(RLIMIT_SIGPENDING, QUEUED_SIGNALS) && set(RLIMIT_NICE, 0) &&
+        set(RLIMIT_RTPRIO, 0))
         return true;
     return err_sys(e, "set rlimits");
 }
 
 bool rlimit_run(const struct order *o)
 {
-    return set(RLIMIT_NOFILE, o->open_files > 0 ? o->open_files : OPEN_FILES) &&
+    return (o->open_files == 0 || set(RLIMIT_NOFILE, o->open_files)) &&
            set(RLIMIT_FSIZE, o->file_bytes) && set(RLIMIT_STACK, o->stack_bytes) &&
-           set(RLIMIT_NPROC, o->processes) && (o->cpu_s == 0 || set(RLIMIT_CPU, o->cpu_s)) &&
+           (o->processes == 0 || set(RLIMIT_NPROC, o->processes)) &&
+           (o->cpu_s == 0 || set(RLIMIT_CPU, o->cpu_s)) &&
            (o->memory_bytes == 0 || set(RLIMIT_AS, o->memory_bytes));
 }

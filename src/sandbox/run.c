@@ -113,7 +113,8 @@ bool run_ahead(struct lane *l, struct err *e)
         return err_sys(e, "/dev/null");
     if (a->input < 0 && (a->input = input_new("stdin", 0444, e)) < 0)
         return false;
-    return space_own(l, e) && open_pipe(a->out, l->uid, e) && open_pipe(a->err, l->uid, e);
+    return l->cgroup.ops->begin(&l->cgroup, e) && space_own(l, e) && open_pipe(a->out, l->uid, e) &&
+           open_pipe(a->err, l->uid, e);
 }
 
 /* What was made ahead becomes the run's. */
@@ -177,7 +178,8 @@ static bool write_order(struct run *r, struct err *e)
     o->uid = r->l->uid;
     o->stack_bytes = limits->stack_bytes;
     o->file_bytes = limits->file_bytes;
-    o->processes = limits->processes + (r->l->setup.one_user ? OWN_PROCESSES : 0);
+    if (r->l->cgroup.ops == &cgroup_none)
+        o->processes = limits->processes + (r->l->setup.one_user ? OWN_PROCESSES : 0);
     o->open_files = limits->open_files;
     o->cpu_s = limits->cpu_us ? (limits->cpu_us + limits->cpu_extra_us) / US_PER_S + 2 : 0;
     o->memory_bytes = r->l->cgroup.ops == &cgroup_none ? limits->memory_bytes : 0;
@@ -529,6 +531,7 @@ static void start(struct run *r)
 {
     struct shared *s = r->l->shared;
     s->step = CHILD_FINE;
+    r->l->cgroup.begun = false;
     r->start_us = mono_us();
     if (r->plan->limits.cpu_us > 0)
         r->cpu_check_us = r->start_us + (r->plan->limits.cpu_us + r->plan->limits.cpu_extra_us) /

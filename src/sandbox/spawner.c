@@ -90,9 +90,9 @@ static void start_run(struct shared *s)
 static bool settle_in(struct lane *l, struct err *e)
 {
     prctl(PR_SET_NAME, "box-spawner");
-    /* One session for all runs, without a terminal; each is a process group of its own. A session
-     * for each would cost 5 us: the kernel makes a scheduling group for every new one. */
-    setsid();
+    /* Each run is a process group of its own. A session for each would cost 5 us: the kernel makes
+     * a scheduling group for every new one. There is no terminal in the box to share. */
+    setpgid(0, 0);
     if (!l->cgroup.ops->enter(&l->cgroup, e))
         return false;
     if (unshare(CLONE_NEWCGROUP) != 0)
@@ -138,6 +138,7 @@ bool spawner_start(struct lane *l, struct err *e)
         return false;
 
     g->own_bytes = 0;
+    g->begun = false;
     struct err ignored;
     if (g->ops->begin(g, &ignored))
         g->own_bytes = g->base_bytes;
