@@ -171,7 +171,7 @@ static bool build_space(struct lane *l, struct layer *layer, struct err *e)
     bool ok = space_mount(l, e);
     snprintf(layer->detail, sizeof layer->detail, "tmpfs of %lld MiB",
              (long long)(l->space.disk_bytes >> 20));
-    return ok && run_ahead(l, e);
+    return ok;
 }
 
 /* No further namespaces below this one, whatever the filter says. */
@@ -197,7 +197,7 @@ static bool build_spawner(struct lane *l, struct layer *layer, struct err *e)
     snprintf(layer->detail, sizeof layer->detail, "no_new_privs, no capabilities, %u instructions",
              l->filter.len);
     snprintf(layer->fix, sizeof layer->fix, "the kernel needs CONFIG_SECCOMP_FILTER");
-    if (!identity_trim_lane(e) || !spawner_start(l, e))
+    if (!identity_trim_lane(e) || !spawner_start(l, e) || !run_ahead(l, e))
         return false;
     return l->cgroup.ops == &cgroup_none || l->idle_processes == 1 ||
            err_set(e, ERR_SYSTEM, "%d processes in a new cgroup", l->idle_processes);
