@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "hints/book.h"
-#include "hints/difference.h"
+#include "hints/wording.h"
 #include "lang/yaml.h"
 
 /* ---- what libcyaml fills ---- */
@@ -320,7 +320,9 @@ static bool check_places(const struct reading *r, const char *key, const char *t
                          const struct pattern *p)
 {
     for (const char *at = text; at && (at = strchr(at, '{')); at++) {
-        struct str name = { at + 1, strcspn(at + 1, "}") };
+        struct str name;
+        if (!wording_place(at, &name))
+            continue;
         bool known = (str_is(name, "near") && key[0] == 'n') ||
                      (str_is(name, "found") && key[0] == 'f') || str_is(name, "output_line") ||
                      has_group(p, name);

@@ -162,19 +162,27 @@ static bool fill_place(const struct facts *f, const struct match *m, struct str 
     return true;
 }
 
+bool wording_place(const char *text, struct str *ret)
+{
+    size_t len = 0;
+    while (isalnum((unsigned char)text[1 + len]) || text[1 + len] == '_')
+        len++;
+    *ret = (struct str){ text + 1, len };
+    return text[0] == '{' && len > 0 && text[1 + len] == '}';
+}
+
 static bool fill(const struct facts *f, const struct match *m, const char *text, struct buf *out)
 {
     buf_reset(out);
     while (text && *text) {
-        size_t plain = strcspn(text, "{");
-        buf_add(out, text, plain);
-        text += plain;
-        if (!*text)
-            break;
-        struct str place = { text + 1, strcspn(text + 1, "}") };
+        struct str place;
+        if (!wording_place(text, &place)) {
+            buf_add_char(out, *text++);
+            continue;
+        }
         if (!fill_place(f, m, place, out))
             return false;
-        text += 1 + place.len + (text[1 + place.len] == '}');
+        text += place.len + 2;
     }
     return text != NULL;
 }

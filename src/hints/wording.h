@@ -16,6 +16,9 @@ struct match {
     struct groups groups[TEXT_COUNT]; /* regex NULL: the pattern does not ask for this text */
 };
 
+/* A {place} at this brace; false: it is only a brace. */
+bool wording_place(const char *text, struct str *ret);
+
 /* The sentence, in arena; NULL when no wording can be filled. */
 const char *wording_fill(const struct facts *f, const struct match *m, struct arena *arena);
 

@@ -1,0 +1,5 @@
+class Dog:
+    def __init__(self):
+        self.name = "Rex"
+d = Dog()
+print(d.nmae)

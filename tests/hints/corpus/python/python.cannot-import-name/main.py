@@ -1,0 +1,2 @@
+from math import sqroot
+print(sqroot(4))

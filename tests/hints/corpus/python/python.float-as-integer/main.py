@@ -1,0 +1,3 @@
+n = 10 / 2
+for i in range(n):
+    print(i)

@@ -1,0 +1,3 @@
+public static void main(String[] args) {
+    System.out.println("Hi");
+}

@@ -1,0 +1,4 @@
+class A:
+    def hello():
+        print("hi")
+A().hello()

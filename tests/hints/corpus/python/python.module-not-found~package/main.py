@@ -1,0 +1,2 @@
+import numppy as np
+print(np.zeros(3))

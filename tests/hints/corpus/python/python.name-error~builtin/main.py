@@ -1,0 +1,2 @@
+x = imput()
+print(x)

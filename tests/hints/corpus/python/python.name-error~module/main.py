@@ -1,0 +1,2 @@
+x = 4
+print(math.sqrt(x))

@@ -1,0 +1,2 @@
+import tkinter
+root = tkinter.Tk()

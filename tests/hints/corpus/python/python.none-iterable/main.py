@@ -1,0 +1,3 @@
+items = [2, 1].sort()
+for i in items:
+    print(i)

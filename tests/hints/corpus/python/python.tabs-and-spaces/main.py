@@ -1,0 +1,5 @@
+def f():
+    if True:
+        x = 1
+	return x
+print(f())

@@ -1,0 +1,3 @@
+class TooCold(Exception):
+    pass
+raise TooCold("minus 5")

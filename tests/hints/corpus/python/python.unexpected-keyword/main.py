@@ -1,0 +1,3 @@
+def area(width):
+    return width
+print(area(widht=3))
