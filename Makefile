@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test test-v2 lint format bench install docs deps clean help
+.PHONY: all run test test-v2 test-unprivileged lint format bench install docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -24,6 +24,11 @@ test-v2: ## the attacks on the sandbox again, in a virtual machine that has cgro
 	@tools/deps.sh test vm
 	@tools/build.sh $(BUILD)
 	@EVALX_BUILD=$(BUILD) tests/hostile/run_v2.sh
+
+test-unprivileged: ## the attacks again, with a sandbox that an ordinary user runs (no control groups)
+	@tools/deps.sh test
+	@tools/build.sh $(BUILD)
+	@EVALX_BUILD=$(BUILD) tests/hostile/run_unprivileged.sh
 
 lint: ## warnings, formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
 	@tools/deps.sh lint
@@ -53,4 +58,4 @@ clean: ## remove the build folders
 	@rm -rf $(BUILD) build-asan build-fuzz build-lint
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 28
