@@ -38,6 +38,7 @@ struct active {
     struct job *job;
     struct result *result; /* set by the engine's end; kept until it is durable */
     bool keep_failed;      /* under service.lock: the store refused it, the sweeper tries again */
+    bool cancelled;        /* under service.lock: somebody asked for it */
 };
 
 struct service {
@@ -65,6 +66,8 @@ struct service {
 
 /* worker.c: pull, run, finish. */
 void *worker_main(void *service);
+/* Somebody wants this one ended; from any thread. An id that is not here is no matter. */
+void worker_cancel(struct service *s, const char *id);
 /* Hand a result (again) to the store; from any thread. */
 void worker_keep(struct active *a);
 

@@ -12,7 +12,7 @@ static void on_event(void *arg, const char *id, enum bus_event event)
 {
     struct service *s = arg;
     if (event == BUS_CANCEL)
-        engine_cancel(s->engine, id);
+        worker_cancel(s, id);
 }
 
 static bool start_thread(pthread_t *thread, void *(*main_fn)(void *), struct service *s,
@@ -218,8 +218,8 @@ int service_health(struct service *s, struct health_check out[HEALTH_MAX])
     if (s->engine) {
         struct engine_stats lanes;
         engine_stats(s->engine, &lanes);
-        snprintf(detail, sizeof detail, "%d, %d busy, %lld rebuilt", lanes.lanes, lanes.lanes_busy,
-                 (long long)lanes.rebuilds);
+        snprintf(detail, sizeof detail, "%d, %d busy, %d more wait, %lld rebuilt", lanes.lanes,
+                 lanes.lanes_busy, lanes.lanes_waiting, (long long)lanes.rebuilds);
         check(&out[n++], "lanes", lanes.lanes > 0, detail, "run `evalx doctor`");
     }
     return n;

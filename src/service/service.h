@@ -27,10 +27,10 @@ struct service;
 
 struct service_config {
     struct job_policy policy;
-    int64_t queue_max; /* waiting jobs at most; above it accept answers LIMIT */
-    int attempts_max;  /* 3 */
-    int64_t lease_us;  /* as the queue's: leases are extended three times as often */
-    int64_t drain_us;  /* how long service_drain() lets running jobs finish */
+    int64_t queue_max;             /* waiting jobs at most; above it accept answers LIMIT */
+    int attempts_max;              /* 3 */
+    int64_t lease_us;              /* as the queue's: leases are extended three times as often */
+    int64_t drain_us;              /* how long service_drain() lets running jobs finish */
     const struct hint_book *hints; /* borrowed; NULL: no job gets hints */
 };
 

@@ -38,6 +38,28 @@ static void active_end(struct active *a)
     free(a);
 }
 
+/* Looks at the mark of an active job, and sets it when set is true. */
+static bool cancel_mark(struct service *s, const char *id, bool set)
+{
+    bool marked = false;
+    pthread_mutex_lock(&s->lock);
+    for (struct active *a = s->active; a; a = a->next) {
+        if (strcmp(a->ticket.id, id) != 0)
+            continue;
+        a->cancelled = a->cancelled || set;
+        marked = a->cancelled;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return marked;
+}
+
+void worker_cancel(struct service *s, const char *id)
+{
+    /* The mark first: the engine may not know the job yet, and begin() looks after handing over. */
+    cancel_mark(s, id, true);
+    engine_cancel(s->engine, id);
+}
+
 static void ack(struct service *s, const struct ticket *t)
 {
     struct err e;
@@ -141,6 +163,14 @@ static void begin(struct service *s, const struct ticket *t)
     struct err e;
     bool cancelled = false;
     enum got got;
+
+    /* Active before the job is looked for: a cancel from here on finds it, one before is seen in
+     * the record. */
+    struct active *a = calloc(1, sizeof *a);
+    CHECK(a);
+    *a = (struct active){ .service = s, .ticket = *t };
+    active_add(a);
+
     struct job *job = find_job(s, t->id, &cancelled, &got, &e);
     if (!job) {
         struct err ignored;
@@ -151,13 +181,10 @@ static void begin(struct service *s, const struct ticket *t)
             if (!queue_give_back(s->queue, t, US_PER_S, false, &ignored))
                 log_warn("queue.give_back_failed", "id=%s why=%s", t->id, ignored.text);
         }
+        active_end(a);
         return;
     }
-
-    struct active *a = calloc(1, sizeof *a);
-    CHECK(a);
-    *a = (struct active){ .service = s, .ticket = *t, .job = job };
-    active_add(a);
+    a->job = job;
 
     if (cancelled || t->attempt > s->config.attempts_max) {
         a->result = cancelled ? result_cancelled() : lost_result(t);
@@ -167,6 +194,8 @@ static void begin(struct service *s, const struct ticket *t)
     }
     store_start(s->store, t->id, t->attempt, wall_us());
     engine_submit(s->engine, job, t->attempt, (struct engine_sink){ NULL, finished, a });
+    if (cancel_mark(s, t->id, false))
+        engine_cancel(s->engine, t->id);
 }
 
 void *worker_main(void *service)

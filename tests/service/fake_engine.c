@@ -14,6 +14,8 @@ struct engine {
     enum fake_answer answers[16];
     size_t count, next;
     int submitted;
+    void (*before)(void *arg, const char *id);
+    void *before_arg;
     struct {
         char id[TOKEN_TEXT];
         struct engine_sink sink;
@@ -42,6 +44,12 @@ void fake_engine_script(struct engine *en, const enum fake_answer *answers, size
     memcpy(en->answers, answers, count * sizeof *answers);
     en->count = count;
     en->next = 0;
+}
+
+void fake_engine_before_submit(struct engine *en, void (*fn)(void *arg, const char *id), void *arg)
+{
+    en->before = fn;
+    en->before_arg = arg;
 }
 
 bool fake_engine_wait_submitted(struct engine *en, int count)
@@ -73,6 +81,8 @@ static struct result *accepted(void)
 void engine_submit(struct engine *en, const struct job *job, UNUSED int attempt,
                    struct engine_sink sink)
 {
+    if (en->before)
+        en->before(en->before_arg, job->id);
     pthread_mutex_lock(&en->lock);
     enum fake_answer answer = en->answers[en->next];
     if (en->next + 1 < en->count)

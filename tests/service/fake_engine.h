@@ -22,6 +22,9 @@ void fake_engine_free(struct engine *en);
 /* The next jobs get these answers, in order; the last one goes on for ever. */
 void fake_engine_script(struct engine *en, const enum fake_answer *answers, size_t count);
 
+/* Called when a job is handed over, before the engine knows it. */
+void fake_engine_before_submit(struct engine *en, void (*fn)(void *arg, const char *id), void *arg);
+
 /* Wait until so many jobs have been handed over in all. False after five seconds. */
 bool fake_engine_wait_submitted(struct engine *en, int count);
 

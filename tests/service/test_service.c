@@ -221,6 +221,35 @@ TEST(a_running_job_can_be_cancelled)
     house_done(&h);
 }
 
+static void cancel_now(void *arg, const char *id)
+{
+    struct err e;
+    enum job_state now;
+    MUST(service_cancel(arg, id, &now, &e));
+}
+
+TEST(a_cancel_between_the_queue_and_the_engine_is_not_lost)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_HANG }, 1);
+    fake_engine_before_submit(h.engine, cancel_now, h.service);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    assert_true(fake_engine_wait_submitted(h.engine, 1));
+    /* Nothing is left to run: without that the drain would have to wait for the hanging job. */
+    int64_t start = mono_us();
+    struct service_stats stats;
+    struct err e;
+    do
+        MUST(service_stats(h.service, &stats, &e));
+    while (stats.finished < 1 && mono_us() < start + 5 * US_PER_S);
+    assert_int_equal(stats.finished, 1);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    assert_int_equal(r.state, STATE_CANCELLED);
+    record_done(&r);
+    house_done(&h);
+}
+
 TEST(a_stopping_server_gives_back_what_runs_and_the_attempt_with_it)
 {
     struct house h = house_with((enum fake_answer[]){ FAKE_HANG, FAKE_ACCEPTED }, 2);
@@ -295,6 +324,7 @@ int main(void)
         T(trouble_of_ours_is_tried_again_and_is_no_verdict),
         T(after_the_last_attempt_it_is_an_internal_error_with_the_reason),
         T(a_running_job_can_be_cancelled),
+        T(a_cancel_between_the_queue_and_the_engine_is_not_lost),
         T(a_stopping_server_gives_back_what_runs_and_the_attempt_with_it),
         T(a_record_without_a_place_in_line_is_pushed_at_the_next_start),
         T(a_full_queue_refuses_and_says_so),
