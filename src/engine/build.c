@@ -156,6 +156,7 @@ static void release_parked(struct engine *en, struct active *a, struct artifact 
         w->artifact = artifact_ref(made);
         active_line_up(en, w, true);
     }
+    engine_schedule(en);
     pthread_mutex_unlock(&en->lock);
 }
 

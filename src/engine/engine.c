@@ -12,8 +12,9 @@
 
 #include "base/clock.h"
 #include "engine/lane.h"
+#include "engine/memory.h"
 
-enum { LANE_STACK = 256 * 1024, LANES_MAX = 1024 };
+enum { LANE_STACK = 256 * 1024, LANES_PER_CORE = 8, BOX_NUMBERS = 1023 };
 static const int64_t default_cache_bytes = INT64_C(1) << 30;
 static const int64_t default_memory_bytes = INT64_C(64) << 20;
 
@@ -48,6 +49,38 @@ static bool open_cache(struct engine *en, struct err *e)
     return en->cache != NULL;
 }
 
+/*
+ * Lane i belongs to core i modulo their number, as do the numbers of boxes. With fewer lanes than
+ * cores the others stay free for whoever else needs them.
+ */
+static void lanes_new(struct engine *en)
+{
+    int all = cores();
+    en->lane_count = MIN(en->config.lanes > 0 ? en->config.lanes : all, BOX_NUMBERS);
+    en->core_count = MIN(en->lane_count, all);
+    en->lanes_max =
+        en->config.lanes_max > 0 ? en->config.lanes_max : LANES_PER_CORE * en->core_count;
+    en->lanes_max = MIN(en->lanes_max, BOX_NUMBERS / all * en->core_count);
+    en->lanes_max = MAX(en->lanes_max, en->lane_count);
+    en->cores = calloc((size_t)en->core_count, sizeof *en->cores);
+    en->lanes = calloc((size_t)en->lanes_max, sizeof *en->lanes);
+    CHECK(en->cores != NULL && en->lanes != NULL);
+    for (int i = en->lanes_max - 1; i >= 0; i--) {
+        struct lane *l = &en->lanes[i];
+        l->en = en;
+        l->index = i;
+        l->core = &en->cores[i % en->core_count];
+        l->number = i / en->core_count * all + i % en->core_count;
+        pthread_cond_init(&l->go, NULL);
+        SLIST_INSERT_HEAD(&l->core->closed, l, rest);
+        l->core->closed_count++;
+        if (i < en->lane_count) {
+            l->core->capacity++;
+            lane_state_set(l, LANE_OPENING);
+        }
+    }
+}
+
 static struct engine *engine_new(const struct engine_config *config, struct keeper *k,
                                  const struct catalogue *catalogue)
 {
@@ -56,9 +89,9 @@ static struct engine *engine_new(const struct engine_config *config, struct keep
     en->config = *config;
     en->keeper = k;
     en->catalogue = catalogue;
-    en->lane_count = MIN(config->lanes > 0 ? config->lanes : cores(), LANES_MAX);
-    en->lanes = calloc((size_t)en->lane_count, sizeof *en->lanes);
-    CHECK(en->lanes != NULL);
+    en->memory_total_bytes = config->memory_bytes > 0 ? config->memory_bytes : memory_for_runs("");
+    lanes_new(en);
+    TAILQ_INIT(&en->memory_line);
     TAILQ_INIT(&en->all);
     TAILQ_INIT(&en->fresh);
     TAILQ_INIT(&en->begun);
@@ -67,7 +100,6 @@ static struct engine *engine_new(const struct engine_config *config, struct keep
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&en->lock, NULL);
-    pthread_cond_init(&en->work, NULL);
     pthread_cond_init(&en->room, &monotonic);
     pthread_cond_init(&en->opened, NULL);
     pthread_cond_init(&en->nudge, &monotonic);
@@ -79,15 +111,17 @@ static void engine_free(struct engine *en)
 {
     cache_close(en->cache);
     pthread_mutex_destroy(&en->lock);
-    pthread_cond_destroy(&en->work);
     pthread_cond_destroy(&en->room);
     pthread_cond_destroy(&en->opened);
     pthread_cond_destroy(&en->nudge);
+    for (int i = 0; i < en->lanes_max; i++)
+        pthread_cond_destroy(&en->lanes[i].go);
     free(en->lanes);
+    free(en->cores);
     free(en);
 }
 
-/* All lanes build their boxes at the same time. */
+/* The first lanes build their boxes now, all at the same time; the others wait to be needed. */
 static bool start_threads(struct engine *en, struct err *e)
 {
     pthread_attr_t attr;
@@ -95,11 +129,8 @@ static bool start_threads(struct engine *en, struct err *e)
     pthread_attr_setstacksize(&attr, LANE_STACK);
     int failed = pthread_create(&en->nudger, &attr, nudge_main, en);
     en->nudger_started = failed == 0;
-    for (int i = 0; i < en->lane_count && failed == 0; i++) {
-        struct lane *l = &en->lanes[i];
-        l->en = en;
-        l->index = i;
-        failed = pthread_create(&l->thread, &attr, lane_main, l);
+    for (int i = 0; i < en->lanes_max && failed == 0; i++) {
+        failed = pthread_create(&en->lanes[i].thread, &attr, lane_main, &en->lanes[i]);
         en->lanes_started += failed == 0;
     }
     pthread_attr_destroy(&attr);
@@ -111,7 +142,7 @@ static bool start_threads(struct engine *en, struct err *e)
 static bool wait_for_boxes(struct engine *en, struct err *e)
 {
     pthread_mutex_lock(&en->lock);
-    while (en->lanes_opened < en->lanes_started)
+    while (en->lanes_opened < en->lane_count)
         pthread_cond_wait(&en->opened, &en->lock);
     bool ok = en->open_error.kind == ERR_NONE;
     if (!ok)
@@ -153,6 +184,7 @@ static void bring_to_its_end(struct engine *en, struct active *a)
     }
     if (nobody_has_it)
         active_line_up(en, a, true);
+    engine_schedule(en);
 }
 
 static struct timespec deadline(int64_t us)
@@ -184,7 +216,7 @@ void engine_stop(struct engine *en)
             err_set(&a->trouble, ERR_UNAVAILABLE, "stopping");
         bring_to_its_end(en, a);
     }
-    pthread_cond_broadcast(&en->work);
+    engine_wake_all(en);
     pthread_cond_broadcast(&en->room);
     engine_break_off(en);
     pthread_mutex_unlock(&en->lock);
@@ -234,6 +266,7 @@ void engine_submit(struct engine *en, const struct job *job, int attempt, struct
     TAILQ_INSERT_TAIL(&en->all, a, all);
     en->stats.jobs_running++;
     active_line_up(en, a, false);
+    engine_schedule(en);
     pthread_mutex_unlock(&en->lock);
 }
 
@@ -242,9 +275,9 @@ bool engine_wait_room(struct engine *en, int64_t wait_us)
     struct timespec until = deadline(wait_us);
     pthread_mutex_lock(&en->lock);
     int timed_out = 0;
-    while (!en->stopping && en->lanes_idle <= en->waiting && timed_out == 0)
+    bool room;
+    while (!(room = engine_places(en) > en->waiting) && !en->stopping && timed_out == 0)
         timed_out = pthread_cond_timedwait(&en->room, &en->lock, &until);
-    bool room = !en->stopping && en->lanes_idle > en->waiting;
     pthread_mutex_unlock(&en->lock);
     return room;
 }
@@ -256,7 +289,16 @@ void engine_stats(struct engine *en, struct engine_stats *ret)
     pthread_mutex_lock(&en->lock);
     *ret = en->stats;
     ret->lanes = en->lane_count;
-    ret->lanes_busy = en->lane_count - en->lanes_idle;
+    ret->lanes_max = en->lanes_max;
+    ret->memory_bytes = en->memory_bytes;
+    ret->memory_total_bytes = en->memory_total_bytes;
+    for (int i = 0; i < en->lanes_max; i++) {
+        enum lane_state state = en->lanes[i].state;
+        ret->lanes_open += state >= LANE_IDLE;
+        ret->lanes_waiting += state == LANE_LENDING;
+        ret->lanes_busy += state == LANE_COMPUTING;
+    }
+    ret->lanes_busy = MIN(ret->lanes_busy, ret->lanes); /* more for a while when some wake up */
     pthread_mutex_unlock(&en->lock);
     ret->cache_bytes = en->config.cache_folder ? cache.disk_bytes : cache.memory_bytes;
 }

@@ -5,6 +5,8 @@
  * The engine owns the lanes, one thread each. A lane executes two kinds of task: *begin* (take the
  * artifact from the cache or build it) and *run test k*; tests of jobs already begun go before new
  * jobs, so a batch of 20 tests uses every idle lane and a single one goes straight through on one.
+ * A program that waits (sleep, input) lends its core: another lane, opened when first needed, may
+ * compute there meanwhile. The memory limits of the boxes that run stay below the machine's memory.
  * Concurrent equal builds share one run. A run that fails for reasons of ours is repeated on a
  * fresh lane, then the job fails with an err, which is not a verdict.
  */
@@ -22,7 +24,9 @@
 struct engine;
 
 struct engine_config {
-    int lanes;                  /* 0: one per core the process may use */
+    int lanes;                  /* that compute at one time; 0: one per core */
+    int lanes_max;              /* with those that wait; 0: 8 per core; never below lanes */
+    int64_t memory_bytes;       /* of running boxes together; 0: the machine's less a reserve */
     const char *cache_folder;   /* artifacts; created when missing; NULL: memory only */
     int64_t cache_bytes;        /* on disk at most; 0: 1 GiB */
     int64_t cache_memory_bytes; /* kept as sealed memory files at most; 0: 64 MiB */
@@ -63,7 +67,8 @@ CLEANUP_FOR(struct engine *, engine_stop)
 void engine_submit(struct engine *en, const struct job *job, int attempt, struct engine_sink sink);
 
 /*
- * Wait until a lane has nothing to do and no task waits, so that a job handed over now starts now.
+ * Wait until a core has nothing to compute and no task waits, so that a job handed over now starts
+ * now, on a lane that is idle or can be opened.
  *
  * ret      true: there is room; false: timed out or stopping
  */
@@ -74,7 +79,10 @@ bool engine_wait_room(struct engine *en, int64_t wait_us);
 void engine_cancel(struct engine *en, const char *id);
 
 struct engine_stats {
-    int lanes, lanes_busy;
+    int lanes, lanes_busy; /* that may compute, that do */
+    int lanes_max, lanes_open;
+    int lanes_waiting; /* whose program sleeps or waits, or that wait for memory themselves */
+    int64_t memory_bytes, memory_total_bytes; /* promised to running boxes; at most */
     int64_t jobs_running, runs, rebuilds;
     int64_t cache_hits, cache_misses, cache_bytes;
 };

@@ -6,21 +6,9 @@
 
 #include "base/clock.h"
 
-enum { TRIES = 3 };
-
-struct task {
-    struct active *active;
-    bool begin;
-    size_t test;
-};
+static const int64_t open_again_us = 5 * US_PER_S;
 
 /* ---- lines; with engine.lock held ---- */
-
-static void wake_lanes(struct engine *en, size_t tasks)
-{
-    for (size_t i = 0; i < tasks && i < (size_t)en->lanes_idle; i++)
-        pthread_cond_signal(&en->work);
-}
 
 void active_line_up(struct engine *en, struct active *a, bool first)
 {
@@ -30,7 +18,6 @@ void active_line_up(struct engine *en, struct active *a, bool first)
         TAILQ_INSERT_TAIL(&en->fresh, a, line);
     a->in_fresh = true;
     en->waiting++;
-    wake_lanes(en, 1);
 }
 
 void active_drop_waiting(struct engine *en, struct active *a)
@@ -41,96 +28,24 @@ void active_drop_waiting(struct engine *en, struct active *a)
     a->in_begun = false;
     en->waiting -= (int64_t)(a->job->test_count - a->next_test);
     a->next_test = a->job->test_count;
-    pthread_cond_broadcast(&en->room);
+    engine_schedule(en); /* there may be room now */
 }
 
-/* A started job goes before a fresh one; both lines are in the order of arrival. */
-static bool task_choose(struct engine *en, struct task *t)
+/* False when the engine stops and nothing is left to be ended; the lane then gets no task. */
+static bool task_wait(struct lane *l)
 {
-    struct active *a = TAILQ_FIRST(&en->begun);
-    if (a) {
-        *t = (struct task){ .active = a, .test = a->next_test++ };
-        a->out++;
-        if (a->next_test == a->job->test_count) {
-            TAILQ_REMOVE(&en->begun, a, line);
-            a->in_begun = false;
-        }
-    } else if ((a = TAILQ_FIRST(&en->fresh))) {
-        *t = (struct task){ .active = a, .begin = true };
-        TAILQ_REMOVE(&en->fresh, a, line);
-        a->in_fresh = false;
-    } else {
-        return false;
-    }
-    en->waiting--;
-    return true;
-}
-
-/* False when the engine stops and nothing is left to be ended. */
-static bool task_wait(struct engine *en, struct task *t)
-{
+    struct engine *en = l->en;
     pthread_mutex_lock(&en->lock);
-    bool got;
-    while (!(got = task_choose(en, t)) && !(en->stopping && TAILQ_EMPTY(&en->all))) {
-        en->lanes_idle++;
-        pthread_cond_broadcast(&en->room);
-        pthread_cond_wait(&en->work, &en->lock);
-        en->lanes_idle--;
-    }
+    lane_state_set(l, LANE_IDLE);
+    engine_schedule(en);
+    while (!l->has_task && !(en->stopping && TAILQ_EMPTY(&en->all)))
+        pthread_cond_wait(&l->go, &en->lock);
+    bool got = l->has_task;
+    l->has_task = false;
+    if (!got)
+        lane_state_set(l, LANE_CLOSED);
     pthread_mutex_unlock(&en->lock);
     return got;
-}
-
-/* ---- one run in the box ---- */
-
-static bool lane_enter(struct lane *l, struct active *a, size_t test)
-{
-    pthread_mutex_lock(&l->en->lock);
-    bool go = active_wanted(a, test);
-    if (go) {
-        l->active = a;
-        l->test = test;
-        l->en->stats.runs++;
-    }
-    pthread_mutex_unlock(&l->en->lock);
-    return go;
-}
-
-/* Returns whether the outcome is still wanted. */
-static bool lane_leave(struct lane *l, struct active *a)
-{
-    int64_t rebuilds = box_rebuilds(l->box);
-    pthread_mutex_lock(&l->en->lock);
-    bool go = active_wanted(a, l->test);
-    l->active = NULL;
-    l->en->stats.rebuilds += rebuilds - l->rebuilds;
-    l->rebuilds = rebuilds;
-    pthread_mutex_unlock(&l->en->lock);
-    return go;
-}
-
-enum got lane_run(struct lane *l, struct active *a, size_t test, const struct plan *plan,
-                  struct report *report, struct err *e)
-{
-    for (int try = 0; try < TRIES; try++) {
-        if (!lane_enter(l, a, test))
-            return GOT_NONE;
-        bool ok = box_run(l->box, plan, report, e);
-        bool go = lane_leave(l, a);
-        if (ok && report->end != END_CANCELLED)
-            return GOT_ONE;
-        if (ok) {
-            report_done(report);
-            *report = (struct report){ 0 };
-            err_set(e, ERR_BUG, "a run was broken off that nobody cancelled");
-        }
-        if (!go)
-            return GOT_NONE;
-        if (!ok && e->kind == ERR_INVALID)
-            return GOT_FAILED; /* the plan is at fault: it would be so again */
-    }
-    err_add(e, "tried %d times", TRIES);
-    return GOT_FAILED;
 }
 
 /* ---- the end of a job ---- */
@@ -171,7 +86,7 @@ static void active_end(struct engine *en, struct active *a)
     en->stats.jobs_running--;
     struct err trouble = a->trouble;
     if (en->stopping)
-        pthread_cond_broadcast(&en->work); /* it may have been the last */
+        engine_wake_all(en); /* it may have been the last */
     pthread_mutex_unlock(&en->lock);
 
     if (trouble.kind != ERR_NONE && !a->cancelled) {
@@ -269,7 +184,7 @@ static void task_tests(struct lane *l, struct active *a)
         TAILQ_INSERT_TAIL(&en->begun, a, line);
         a->in_begun = true;
         en->waiting += (int64_t)a->job->test_count - 1;
-        wake_lanes(en, a->job->test_count - 1);
+        engine_schedule(en);
     }
     if (!active_wanted(a, 0))
         active_drop_waiting(en, a);
@@ -360,28 +275,52 @@ static void task_begin(struct lane *l, struct active *a)
 
 /* ---- the thread ---- */
 
-static bool lane_open(struct lane *l)
+/* The first lanes open at once; one more waits until it is needed. False: it never was. */
+static bool wait_to_open(struct lane *l)
 {
     struct engine *en = l->en;
-    struct err e = { 0 };
-    struct box *box = box_open(en->keeper, l->index, &e);
     pthread_mutex_lock(&en->lock);
-    l->box = box;
-    en->lanes_opened++;
-    if (!box && en->open_error.kind == ERR_NONE)
-        en->open_error = e;
-    pthread_cond_broadcast(&en->opened);
+    while (l->state == LANE_CLOSED && !en->stopping)
+        pthread_cond_wait(&l->go, &en->lock);
+    bool open = l->state == LANE_OPENING;
     pthread_mutex_unlock(&en->lock);
+    return open;
+}
+
+static void note_opened(struct lane *l, const struct err *e)
+{
+    struct engine *en = l->en;
+    if (l->index < en->lane_count) {
+        en->lanes_opened++;
+        if (!l->box && en->open_error.kind == ERR_NONE)
+            en->open_error = *e;
+        pthread_cond_broadcast(&en->opened);
+    }
+    if (!l->box) {
+        en->open_again_us = mono_us() + open_again_us;
+        lane_state_set(l, LANE_CLOSED);
+    }
+}
+
+static bool lane_open(struct lane *l)
+{
+    struct err e = { 0 };
+    struct box *box = box_open(l->en->keeper, l->number, &e);
+    pthread_mutex_lock(&l->en->lock);
+    l->box = box;
+    note_opened(l, &e);
+    pthread_mutex_unlock(&l->en->lock);
     return box != NULL;
 }
 
 void *lane_main(void *arg)
 {
     struct lane *l = arg;
-    struct task t;
-    if (!lane_open(l))
-        return NULL;
-    while (task_wait(l->en, &t)) {
+    bool open = false;
+    while (!open && wait_to_open(l))
+        open = lane_open(l);
+    while (open && task_wait(l)) {
+        struct task t = l->task;
         if (t.begin)
             task_begin(l, t.active);
         else

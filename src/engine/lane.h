@@ -12,6 +12,18 @@
  *   when the build is there, however it came out, the parked jobs are fresh again and bring it
  * along.
  *
+ * Who computes (schedule.c)
+ *   Each lane belongs to a core, and a core has room for so many lanes that compute, mostly one.
+ * Tasks go to idle lanes of cores with room, the first first; a lane is told by its condition
+ * variable. A lane whose program waits does not count, so that another one of its core may take a
+ * task; when all are taken, one more is opened. A program that wakes up computes at once, be the
+ * core taken or not: it is never held up, only nothing new starts there until there is room again.
+ *
+ * Memory (admit.c)
+ *   A run is admitted when its limit fits beside those of the other runs, else its lane stands in
+ * line. The first in line that does not fit stops all behind it and all new tasks, so nothing
+ * starves. A run larger than all there is runs when no other does.
+ *
  * Locks
  *   engine.lock guards the lists, the stages and the counters; nobody calls out or does I/O with
  * it, box_cancel() apart, which only sends a word. active.telling guards the result while several
@@ -64,14 +76,54 @@ struct active {
     size_t told; /* stop_on_failure: tests before this one were told, in order */
 };
 
+struct task {
+    struct active *active;
+    bool begin; /* get its program, then test 0; else run test */
+    size_t test;
+};
+
+enum lane_state {
+    LANE_CLOSED,    /* has no box yet; in core.closed */
+    LANE_OPENING,   /* is building it */
+    LANE_IDLE,      /* in core.idle */
+    LANE_COMPUTING, /* has a task */
+    LANE_LENDING,   /* has a task too, but the program waits, or waits for memory to start */
+};
+
+SLIST_HEAD(lane_stack, lane);
+TAILQ_HEAD(lane_line, lane);
+
+/* Guarded by engine.lock. */
+struct core {
+    int capacity;  /* lanes that may compute at one time */
+    int computing; /* may be more: of those that waited several may wake up */
+    int running;   /* boxes with a run in them */
+    int opening, idle_count, closed_count;
+    int alone; /* lanes that run, or want to run, without neighbours */
+    struct lane_stack idle, closed;
+    int64_t crowded_us, crowded_since_us; /* time with more than capacity computing; 0: not now */
+};
+
 struct lane {
     struct engine *en;
+    struct core *core;
     int index;
+    int number; /* of the box, which decides the core it is pinned to */
     struct box *box;
     pthread_t thread;
+    pthread_cond_t go; /* a task, memory, the word to open, or the end */
 
     /* Guarded by engine.lock. */
-    struct active *active; /* what box_run() is busy with, else NULL */
+    enum lane_state state;
+    SLIST_ENTRY(lane) rest; /* core.idle or core.closed */
+    TAILQ_ENTRY(lane) line; /* engine.memory_line */
+    struct task task;
+    bool has_task, in_line;
+    bool alone;            /* the run must have the core for itself */
+    int64_t memory_bytes;  /* of the run, or wanted for it */
+    int64_t crowded_at_us; /* core.crowded_us when it began to compute */
+    int64_t crowded_us;    /* time the run computed on a crowded core */
+    struct active *active; /* what box_run() is busy with, or will be, else NULL */
     size_t test;
     int64_t rebuilds;
 };
@@ -81,19 +133,27 @@ struct engine {
     struct keeper *keeper;
     const struct catalogue *catalogue;
     struct cache *cache;
-    struct lane *lanes;
-    int lane_count;
+    struct lane *lanes; /* all that may ever be; those opened at once come first */
+    struct core *cores;
+    int lane_count; /* those opened at once: so many may compute */
+    int lanes_max, core_count;
+    int64_t memory_total_bytes;
     pthread_t nudger;
     bool nudger_started;
 
     pthread_mutex_t lock;  /* guards all below */
-    pthread_cond_t work;   /* a task waits, or stopping */
-    pthread_cond_t room;   /* a lane is idle, or stopping */
-    pthread_cond_t opened; /* a lane was opened, or could not be */
+    pthread_cond_t room;   /* a task would start now, or stopping */
+    pthread_cond_t opened; /* one of the first lanes was opened, or could not be */
     pthread_cond_t nudge;  /* something is to be broken off, or nudge_ends */
     struct active_list all, fresh, begun;
     int64_t waiting; /* tasks nobody has taken */
-    int lanes_started, lanes_opened, lanes_idle;
+    int lanes_started, lanes_opened;
+    int next_core;         /* where to look first: take turns */
+    int64_t open_again_us; /* a further lane could not be opened: not before then */
+    struct lane_line memory_line;
+    bool hungry;          /* memory is short: the first in line does not fit */
+    int64_t memory_bytes; /* promised to runs */
+    int64_t build_bytes;  /* what builds used lately */
     bool stopping, nudge_ends;
     struct err open_error; /* the first lane that could not be opened */
     struct engine_stats stats;
@@ -104,6 +164,30 @@ struct engine {
 /* The thread of a lane; arg is the struct lane. */
 void *lane_main(void *arg);
 
+/* ---- schedule.c; all with the lock ---- */
+
+/* Give what waits (lanes in line, tasks) to whoever may compute now. After every change. */
+void engine_schedule(struct engine *en);
+
+/* How many tasks would start at once. */
+int64_t engine_places(const struct engine *en);
+
+/* Every lane looks up from waiting. */
+void engine_wake_all(struct engine *en);
+
+void lane_state_set(struct lane *l, enum lane_state state);
+
+/* Time the core of a lane was crowded, up to now. */
+int64_t core_crowded_us(const struct core *c);
+
+/* ---- admit.c ---- */
+
+/* Does a run of l->memory_bytes fit in memory now? With the lock. */
+bool memory_fits(const struct lane *l);
+
+/* Count the run in, its turn has come. With the lock. */
+void lane_admit(struct lane *l);
+
 /*
  * Run a plan for a job in this lane's box, again on a fresh box after trouble of ours.
  *
@@ -113,7 +197,8 @@ void *lane_main(void *arg);
 MUST_USE enum got lane_run(struct lane *l, struct active *a, size_t test, const struct plan *plan,
                            struct report *report, struct err *e);
 
-/* Put a job in line; first: before the others. With the lock. */
+/* Put a job in line; first: before the others. engine_schedule() is left to the caller, who may
+ * have more of them. With the lock. */
 void active_line_up(struct engine *en, struct active *a, bool first);
 
 /* No more of its tests are handed out. With the lock. */

@@ -22,7 +22,7 @@ bool active_wanted(const struct active *a, size_t test)
 static int unwanted(const struct engine *en)
 {
     int count = 0;
-    for (int i = 0; i < en->lane_count; i++) {
+    for (int i = 0; i < en->lanes_max; i++) {
         const struct lane *l = &en->lanes[i];
         count += l->active && !active_wanted(l->active, l->test);
     }
@@ -31,9 +31,12 @@ static int unwanted(const struct engine *en)
 
 static void tell_unwanted(struct engine *en)
 {
-    for (int i = 0; i < en->lane_count; i++) {
+    for (int i = 0; i < en->lanes_max; i++) {
         struct lane *l = &en->lanes[i];
-        if (l->active && !active_wanted(l->active, l->test))
+        if (!l->active || active_wanted(l->active, l->test))
+            continue;
+        pthread_cond_signal(&l->go); /* it may stand in line for memory */
+        if (!l->in_line)
             box_cancel(l->box);
     }
 }

@@ -28,8 +28,16 @@ static void put_engine(struct json_writer *w, const struct engine_stats *s)
     json_put_object(w);
     put_int(w, "count", s->lanes);
     put_int(w, "busy", s->lanes_busy);
+    put_int(w, "open", s->lanes_open);
+    put_int(w, "max", s->lanes_max);
+    put_int(w, "waiting", s->lanes_waiting);
     put_int(w, "rebuilds", s->rebuilds);
     put_int(w, "runs", s->runs);
+    json_put_object_end(w);
+    json_put_key(w, "memory");
+    json_put_object(w);
+    put_int(w, "promised_bytes", s->memory_bytes);
+    put_int(w, "total_bytes", s->memory_total_bytes);
     json_put_object_end(w);
     json_put_key(w, "build_cache");
     json_put_object(w);

@@ -20,8 +20,14 @@ static const struct conf_item items[] = {
     { "LOG_FORMAT", CONF_CHOICE, AT(log_format), "text", "form of a log line: text or json",
       .choices = "text json" },
 
-    { "LANES", CONF_INT, AT(lanes), "0", "programs run at one time; 0: one per core", NULL, 0,
-      1024 },
+    { "LANES", CONF_INT, AT(lanes), "0", "programs that compute at one time; 0: one per core", NULL,
+      0, 1023 },
+    { "LANES_MAX", CONF_INT, AT(lanes_max), "0",
+      "programs at one time with those that sleep or wait; 0: 8 per core", NULL, 0, 1023 },
+    { "MEMORY_TOTAL", CONF_BYTES, AT(memory_total_bytes), "0",
+      "memory limits of running programs, together; 0: what the machine or container has, less an "
+      "eighth (1 GiB at most)",
+      NULL, 0, INT64_MAX },
     { "CGROUP", CONF_CHOICE, AT(cgroup), "auto",
       "control groups to measure and limit with; none is weaker and must be asked for",
       .choices = "auto v1 v2 none" },
@@ -152,6 +158,8 @@ struct engine_config settings_engine(const struct settings *s)
 {
     return (struct engine_config){
         .lanes = (int)s->lanes,
+        .lanes_max = (int)s->lanes_max,
+        .memory_bytes = s->memory_total_bytes,
         .cache_bytes = s->cache_bytes,
         .cache_memory_bytes = s->cache_memory_bytes,
         .disk_bytes = s->disk_bytes,

@@ -23,7 +23,7 @@ struct settings {
     const char *user;     /* the user to become; NULL: evalx, or nobody */
     int log_level, log_format;
 
-    int64_t lanes;
+    int64_t lanes, lanes_max, memory_total_bytes;
     int cgroup;
     int64_t disk_bytes, collect_bytes;
     const char *box_program, *languages_dir;
