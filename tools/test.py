@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -319,7 +320,8 @@ def fuzz_targets():
     ]
 
 
-def run_fuzz(target, tally):
+def run_fuzz(target):
+    tally = Tally()
     name = target.name.removeprefix("fuzz_")
     corpus = TOP / "tests/fuzz/corpus" / name
     with tempfile.TemporaryDirectory() as found:
@@ -329,10 +331,11 @@ def run_fuzz(target, tally):
             seconds=FUZZ_SECONDS + 60,
         )
     if status == 0:
-        tally.passed += 1
+        tally.passed = 1
     else:
         tally.fail(f"fuzz: {name} (input kept in {FUZZ.name}/{name}-*)")
         say(tail(text))
+    return tally
 
 
 def suite_fuzz():
@@ -345,8 +348,9 @@ def suite_fuzz():
     if not build_with(FUZZ, options, env={"CC": "clang"}):
         tally.fail("fuzz: build")
         return tally
-    for target in fuzz_targets():
-        run_fuzz(target, tally)
+    with ThreadPool(len(os.sched_getaffinity(0))) as pool:
+        for one in pool.map(run_fuzz, fuzz_targets()):
+            tally.add(one)
     return tally
 
 
