@@ -51,7 +51,8 @@ static int64_t least_limit(const char *mount, const char *group, const char *nam
     if (snprintf(folder, sizeof folder, "%s%s", mount, group) >= (int)sizeof folder)
         return least;
     for (;;) {
-        least = MIN(least, limit_in(folder, name));
+        int64_t limit = limit_in(folder, name);
+        least = MIN(least, limit);
         char *slash = strrchr(folder, '/');
         if (strlen(folder) <= top || !slash)
             return least;
@@ -89,13 +90,14 @@ static int64_t group_bytes(const char *root)
         return least;
     for (char *line = text.ptr, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
-        least = MIN(least, limit_of_line(root, line));
+        int64_t limit = limit_of_line(root, line);
+        least = MIN(least, limit);
     }
     return least;
 }
 
 int64_t memory_for_runs(const char *root)
 {
-    int64_t all = MIN(machine_bytes(root), group_bytes(root));
+    int64_t machine = machine_bytes(root), group = group_bytes(root), all = MIN(machine, group);
     return MAX(all - MIN(all / 8, reserve_most_bytes), INT64_C(1));
 }

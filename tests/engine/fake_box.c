@@ -94,6 +94,64 @@ static void wait_for_second(struct box *b)
     pthread_mutex_unlock(&lock);
 }
 
+/* Until something is so, or the run is cancelled. */
+#define WAIT_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        pthread_mutex_lock(&lock);                                                                 \
+        while (!(condition) && !b->cancel)                                                         \
+            pthread_cond_wait(&changed, &lock);                                                    \
+        pthread_mutex_unlock(&lock);                                                               \
+    } while (0)
+
+static void add_one(int *count)
+{
+    pthread_mutex_lock(&lock);
+    ++*count;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void tell(const struct plan *plan, bool waiting)
+{
+    if (plan->on_waiting)
+        plan->on_waiting(plan->on_waiting_arg, waiting);
+}
+
+static void nap(struct box *b, const struct plan *plan)
+{
+    tell(plan, true);
+    WAIT_UNTIL(now.runs >= 2);
+    tell(plan, false);
+    add_one(&now.naps);
+}
+
+static void sleep_at_gate(struct box *b, const struct plan *plan)
+{
+    tell(plan, true);
+    wait_at_gate(b);
+    tell(plan, false);
+}
+
+static void flap(const struct plan *plan, int times)
+{
+    for (int i = 0; i < times; i++) {
+        tell(plan, true);
+        tell(plan, false);
+    }
+}
+
+/* False: it was stopped by the wall limit. */
+static bool crowd(struct box *b, struct report *r)
+{
+    if (fake_state().crowds > 0)
+        return true;
+    WAIT_UNTIL(now.naps > 0);
+    usleep(5000); /* the time is real, more of it does no harm */
+    r->end = END_WALL;
+    add_one(&now.crowds);
+    return false;
+}
+
 static int number(struct str s)
 {
     int64_t value = 0;
@@ -134,6 +192,20 @@ static bool run_line(struct box *b, const struct plan *plan, struct str line, st
         wait_for_second(b);
     } else if (str_is(line, "once")) {
         wait_once(b);
+    } else if (str_is(line, "number")) {
+        buf_addf(&r->out, "%d\n", fake_state().runs);
+    } else if (str_is(line, "alone")) {
+        buf_addf(&r->out, "%s\n", fake_state().running == 1 ? "alone" : "together");
+    } else if (str_is(line, "sleep")) {
+        sleep_at_gate(b, plan);
+    } else if (str_is(line, "nap")) {
+        nap(b, plan);
+    } else if (str_starts(line, "flap")) {
+        flap(plan, number(rest));
+    } else if (str_is(line, "crowd")) {
+        return crowd(b, r);
+    } else if (str_is(line, "after crowd")) {
+        WAIT_UNTIL(now.crowds > 0);
     } else if (str_starts(line, "exit")) {
         r->exit_code = number(rest);
         return false;
@@ -200,7 +272,7 @@ static struct buf content_of(int fd)
 
 /* ---- the box ---- */
 
-static bool begin_run(struct box *b, bool build, struct err *e)
+static bool begin_run(struct box *b, bool build, int64_t memory_bytes, struct err *e)
 {
     pthread_mutex_lock(&lock);
     bool fails = now.run_fails > 0;
@@ -210,9 +282,13 @@ static bool begin_run(struct box *b, bool build, struct err *e)
         now.builds++;
     else
         now.runs++;
-    now.lanes |= 1u << b->lane;
+    now.lanes |= 1u << (b->lane % 32);
     b->running = true;
     b->cancel = false;
+    now.running += !fails;
+    now.most_running = MAX(now.most_running, now.running);
+    now.memory_bytes += fails ? 0 : memory_bytes;
+    now.most_memory_bytes = MAX(now.most_memory_bytes, now.memory_bytes);
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     if (fails) {
@@ -227,7 +303,7 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
     bool build = strcmp(plan->argv[0], "build") == 0;
     int fd = plan->exe_fd >= 0 ? plan->exe_fd : plan->files[0].fd;
     CHECK((plan->exe_fd >= 0) == (strcmp(plan->argv[0], "./a.out") == 0));
-    if (!begin_run(b, build, e))
+    if (!begin_run(b, build, plan->limits.memory_bytes, e))
         return false;
 
     CLEANUP(buf_done) struct buf text = content_of(fd);
@@ -243,6 +319,8 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
         now.cancelled++;
     }
     b->running = b->cancel = false;
+    now.running--;
+    now.memory_bytes -= plan->limits.memory_bytes;
     pthread_mutex_unlock(&lock);
     return true;
 }
@@ -260,7 +338,8 @@ void box_cancel(struct box *b)
 
 struct box *box_open(UNUSED struct keeper *k, int lane, struct err *e)
 {
-    if (fake_state().open_fails == lane + 1) {
+    int fails = fake_state().open_fails;
+    if (fails == lane + 1 || (fails < 0 && lane > 0)) {
         err_set(e, ERR_SYSTEM, "lane %d: seccomp: no such layer", lane);
         return NULL;
     }

@@ -12,6 +12,14 @@
  *   gate for bad as gate, when the output so far is "bad"
  *   pair         waits until two programs were started
  *   args, env    prints them, one a line
+ *   number       prints how many programs have been started, this one included
+ *   alone        prints whether no other program runs now: "alone" or "together"
+ *   sleep        is said to wait, at the gate, and then to compute again
+ *   nap          is said to wait until two programs were started, and then to compute again
+ *   flap N       is said to wait and to compute again, N times
+ *   crowd        when it comes here first: waits for a nap to end, and for some milliseconds more,
+ *                then is stopped by the wall limit
+ *   after crowd  waits until one was
  * and in a "compiled" source, for the build step:
  *   #error TEXT  compile error             #warn TEXT   output of a good build
  *   #slow        stopped by the wall limit  #gate       waits for the gate
@@ -23,13 +31,17 @@
 #include <stdint.h>
 
 struct fake_box_state {
-    int open_fails;   /* lane with this number plus one cannot be opened; 0: all can */
+    int open_fails;   /* lane with this number plus one cannot be opened; 0: all can; -1: only
+                       * lane 0 can */
     int run_fails;    /* the next so many runs are trouble of ours */
     int builds, runs; /* build steps and programs run */
     int came_to_gate; /* programs that did */
     unsigned lanes;   /* bit n: lane n has run a program */
     int cancelled;    /* runs that box_cancel() ended */
-    int late_cancel;  /* the first box_cancel() comes before the run does, and does nothing */
+    int naps, crowds; /* that have ended */
+    int running, most_running;
+    int64_t memory_bytes, most_memory_bytes; /* limits of those that run */
+    int late_cancel; /* the first box_cancel() comes before the run does, and does nothing */
 };
 
 /* Everything as at the start. */
