@@ -157,6 +157,18 @@ class Bench:
         self.plain(f"accepted per second, burst of {count}, durable", f"{done['per_second']:.0f}/s", ">= 5000/s")
         self.plain("  server's memory behind it", f"{self.resident() / 2**20:.0f} MiB", "< 200 MiB")
 
+    def store(self):
+        """The same without HTTP and lanes: bench/store.c admits, queues and syncs from 16 threads."""
+        if not (self.tools / "bench-store").exists():
+            return
+        done = subprocess.run(
+            [self.tools / "bench-store", "--json", "--folder", "/var/tmp"],
+            capture_output=True, text=True, check=True,
+        )
+        for line in map(json.loads, done.stdout.splitlines()):
+            if line["what"].startswith("16 clients"):
+                self.plain(f"  store and queue alone, {line['what'][12:]}", f"{line['per_s']:.0f}/s", ">= 5000/s")
+
     def resident(self):
         """Resident bytes of the server process itself."""
         for line in Path(f"/proc/{self.server.process.pid}/status").read_text().splitlines():
@@ -181,6 +193,7 @@ class Bench:
                 self.twenty_tests()
                 self.burst()
                 self.server.kill()  # nobody waits for the end of the burst
+            self.store()
 
 
 def main():
