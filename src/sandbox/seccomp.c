@@ -5,8 +5,8 @@
  * A deny-list: namespaces, capabilities and the read-only root already take away the means, the
  * filter takes away the doors through which the kernel itself was attacked in the past. Answers are
  * those a plain machine would give to an unprivileged user, so that programs fall back instead of
- * failing: EPERM, ENOSYS for calls libraries probe, EAFNOSUPPORT and EACCES for sockets. Entry by
- * the i386 or x32 tables kills, since the filter is written for one table.
+ * failing: EPERM, ENOSYS for calls libraries probe, EAFNOSUPPORT and ENETUNREACH for sockets. Entry
+ * by the i386 or x32 tables kills, since the filter is written for one table.
  *
  * libseccomp turns the list into a binary tree (CTL_OPTIMIZE 2): 128 rules then cost 4 us more than
  * 9, a linear chain 60 us. The keeper builds it once; lanes read the program from a memory file.
@@ -50,6 +50,7 @@ static const struct refusal refusals[] = {
              "set_mempolicy_home_node memfd_secret sethostname setdomainname" },
     { EPERM, "sched_setaffinity ioprio_set" },
     { ENOSPC, "shmget msgget semget mq_open" },
+    { 0, "sync syncfs" }, /* the box has no disk; of the host's they would flush everything */
     { ENOSYS, "clone3" }, /* its flags lie in memory, which a filter cannot read: use clone */
     { ENOSYS, "lsm_set_self_attr landlock_create_ruleset landlock_add_rule "
               "landlock_restrict_self" },
@@ -78,7 +79,7 @@ static int refuse(scmp_filter_ctx c, const struct refusal *r)
 /* Calls younger than libseccomp 2.5, by number: the same on every architecture. */
 static int refuse_young(scmp_filter_ctx c)
 {
-    static const int numbers[] = { 457 /* statmount */, 458 /* listmount */,
+    static const int numbers[] = { 451 /* cachestat */, 457 /* statmount */, 458 /* listmount */,
                                    460 /* lsm_set_self_attr */, 467 /* open_tree_attr */ };
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         int rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), numbers[i], 0);
@@ -113,8 +114,8 @@ static int refuse_sockets(scmp_filter_ctx c)
         for (unsigned int family = 0; family <= AF_INET6 && rc == 0; family++) {
             bool inet = family == AF_INET || family == AF_INET6;
             if (family != AF_UNIX)
-                rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(inet ? EACCES : EAFNOSUPPORT), calls[i], 1,
-                                      SCMP_A0(SCMP_CMP_EQ, family));
+                rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(inet ? ENETUNREACH : EAFNOSUPPORT),
+                                      calls[i], 1, SCMP_A0(SCMP_CMP_EQ, family));
         }
         if (rc == 0)
             rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), calls[i], 1,
@@ -142,6 +143,8 @@ static int refuse_arguments(scmp_filter_ctx c)
         { SCMP_SYS(ioctl), 1, whole, TIOCLINUX },
         { SCMP_SYS(fcntl), 1, whole, 1024 /* F_SETLEASE */ },
         { SCMP_SYS(fcntl), 1, whole, 1026 /* F_NOTIFY */ },
+        { SCMP_SYS(fcntl), 1, whole, 1036 /* F_SET_RW_HINT: stays on the inode */ },
+        { SCMP_SYS(fcntl), 1, whole, 1038 /* F_SET_FILE_RW_HINT */ },
         { SCMP_SYS(mmap), 3, MAP_HUGETLB, MAP_HUGETLB },
         { SCMP_SYS(memfd_create), 1, MFD_HUGETLB, MFD_HUGETLB },
         { SCMP_SYS(prctl), 0, whole, 62 /* PR_SCHED_CORE */ },

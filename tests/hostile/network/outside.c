@@ -44,7 +44,7 @@ static long fast_open(const char *text)
     return sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof to);
 }
 
-#define NO_WAY ENETUNREACH, EACCES, EPERM, EAFNOSUPPORT, EADDRNOTAVAIL
+#define NO_WAY ENETUNREACH
 
 int main(void)
 {
