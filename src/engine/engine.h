@@ -33,6 +33,7 @@ struct engine_config {
     struct box_limits build;    /* limits of build steps */
     int64_t disk_bytes;         /* writable space of a run; 0: the lane's */
     int64_t collect_bytes;      /* files kept of one run (job.collect), together; 0: 4 MiB */
+    int64_t result_bytes;       /* outputs and files kept of all tests of a job; 0: 64 MiB */
 };
 
 /*

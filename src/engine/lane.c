@@ -138,13 +138,52 @@ static void note_failure(struct engine *en, struct active *a, size_t k)
     pthread_mutex_unlock(&en->lock);
 }
 
+static const int64_t default_result_bytes = INT64_C(64) << 20;
+
+/*
+ * A thousand tests may print their limit each. What a result keeps of them is bounded, and what
+ * comes late is cut; it was judged whole before.
+ */
+static void cut_text(struct str *text, bool *cut, int64_t *room)
+{
+    if ((int64_t)text->len > *room) {
+        text->len = (size_t)*room;
+        *cut = true;
+    }
+    *room -= (int64_t)text->len;
+}
+
+static void cut_outcome(struct outcome *o, int64_t *room)
+{
+    cut_text(&o->out, &o->out_cut, room);
+    cut_text(&o->err, &o->err_cut, room);
+    for (size_t i = 0; i < o->file_count; i++) {
+        if ((int64_t)o->files[i].content.len > *room) {
+            o->file_count = i;
+            o->files_cut = true;
+            break;
+        }
+        *room -= (int64_t)o->files[i].content.len;
+    }
+}
+
+static void keep(struct engine *en, struct active *a, size_t k, const struct outcome *whole)
+{
+    int64_t most = en->config.result_bytes > 0 ? en->config.result_bytes : default_result_bytes;
+    int64_t room = most - a->kept;
+    struct outcome o = *whole;
+    cut_outcome(&o, &room);
+    a->kept = most - room;
+    a->result->tests[k].outcome = outcome_copy(&o, &a->result->arena);
+}
+
 static void test_done(struct engine *en, struct active *a, size_t k, const struct run_outcome *o)
 {
     if (a->job->stop_on_failure && o->outcome.verdict != VERDICT_ACCEPTED)
         note_failure(en, a, k);
 
     pthread_mutex_lock(&a->telling);
-    a->result->tests[k].outcome = outcome_copy(&o->outcome, &a->result->arena);
+    keep(en, a, k, &o->outcome);
     a->result->rusage_only |= o->rusage_only;
     if (a->job->stop_on_failure)
         tell_in_order(a);

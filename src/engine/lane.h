@@ -73,7 +73,8 @@ struct active {
     /* Guarded by telling. */
     pthread_mutex_t telling;
     struct result *result;
-    size_t told; /* stop_on_failure: tests before this one were told, in order */
+    size_t told;  /* stop_on_failure: tests before this one were told, in order */
+    int64_t kept; /* bytes of outputs and files in the result */
 };
 
 struct task {

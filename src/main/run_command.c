@@ -72,7 +72,8 @@ void run_print_help(FILE *out)
     fprintf(out,
             "\nOptions stand before FILE, as --name=value:\n\n%s\n"
             "Exit status: the program's own; 128+n when signal n killed it; 1 when it does not\n"
-            "compile, or its output is not the expected one; %d over a time limit, %d over the memory limit, %d over the output limit;\n"
+            "compile, or its output is not the expected one; %d over a time limit, %d over the "
+            "memory limit, %d over the output limit;\n"
             "%d when it could not be run.\n",
             buf_str(&text).ptr, EXIT_TIME, EXIT_MEMORY, EXIT_OUTPUT, EXIT_TROUBLE);
 }
@@ -326,6 +327,7 @@ static int run(const struct run_options *o, char **words, struct err *e)
     struct engine_config config = settings_engine(&s);
     config.lanes = 1;
     config.collect_bytes = s.disk_bytes;
+    config.result_bytes = INT64_MAX / 2; /* one run, with limits of its own */
     CLEANUP(engine_stop)
     struct engine *engine = engine_start(&config, side.keeper, side.catalogue, e);
     CLEANUP(result_free) struct result *result = engine ? run_job(engine, job, e) : NULL;

@@ -35,6 +35,8 @@ static const struct conf_item items[] = {
       NULL, MIB(1), MIB(65536) },
     { "COLLECT_BYTES", CONF_BYTES, AT(collect_bytes), "4MiB",
       "files brought out of one run (collect), together", NULL, 1, MIB(1024) },
+    { "RESULT_BYTES", CONF_BYTES, AT(result_bytes), "64MiB",
+      "outputs and files kept of all tests of a submission", NULL, 4096, MIB(512) },
     { "BOX", CONF_TEXT, AT(box_program), NULL, "path of evalx-box; beside evalx when empty" },
     { "LANGUAGES_DIR", CONF_TEXT, AT(languages_dir), NULL,
       "folder of language files; the ones that came with evalx when empty" },
@@ -164,6 +166,7 @@ struct engine_config settings_engine(const struct settings *s)
         .cache_memory_bytes = s->cache_memory_bytes,
         .disk_bytes = s->disk_bytes,
         .collect_bytes = s->collect_bytes,
+        .result_bytes = s->result_bytes,
         .build = {
             .cpu_us = s->build_cpu_us,
             .wall_us = s->build_wall_us,

@@ -25,7 +25,7 @@ struct settings {
 
     int64_t lanes, lanes_max, memory_total_bytes;
     int cgroup;
-    int64_t disk_bytes, collect_bytes;
+    int64_t disk_bytes, collect_bytes, result_bytes;
     const char *box_program, *languages_dir;
 
     int store;

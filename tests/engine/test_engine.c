@@ -491,6 +491,26 @@ TEST(runs_are_repeated_until_one_fails)
     assert_int_equal(fake_state().runs, 5);
 }
 
+TEST(outputs_of_many_tests_are_cut_together_and_judged_whole)
+{
+    struct err e = { 0 };
+    struct engine_config config = { .lanes = 1, .result_bytes = 8 };
+    CLEANUP(engine_stop) struct engine *en = engine_start(&config, NULL, NULL, &e);
+    MUST(en);
+    struct job *job = job_of("script", "cat");
+    job_tests(job, 3, "12345", "12345");
+    CLEANUP(submitted_free) struct submitted *s = submit(en, job);
+    struct result *r = submitted_wait(s);
+    assert_string_equal(verdict_name(r->verdict), "accepted");
+    size_t kept = 0, cut = 0;
+    for (size_t i = 0; i < 3; i++) {
+        kept += r->tests[i].outcome.out.len;
+        cut += r->tests[i].outcome.out_cut;
+    }
+    assert_int_equal(kept, 8);
+    assert_int_equal(cut, 2);
+}
+
 TEST(arguments_of_a_test_take_the_place_of_the_jobs)
 {
     CLEANUP(engine_stop) struct engine *en = start(1, NULL);
@@ -617,6 +637,7 @@ int main(void)
         E(a_lane_that_cannot_be_opened_stops_the_start),
         E(there_is_room_while_a_lane_is_idle),
         E(runs_are_repeated_until_one_fails),
+        E(outputs_of_many_tests_are_cut_together_and_judged_whole),
         E(arguments_of_a_test_take_the_place_of_the_jobs),
         E(the_environment_is_ours_then_the_languages_then_the_jobs),
         E(the_self_test_of_a_language_tells_whether_it_works),
