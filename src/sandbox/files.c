@@ -95,8 +95,12 @@ static bool put_one(struct lane *l, const struct plan_file *f, struct err *e)
         unlinkat(folder, name, 0);
     CLEANUP(fd_close)
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_sys(e, "create");
+    if (fd < 0) {
+        err_sys(e, "create");
+        if (!l->wiped)
+            e->kind = ERR_INVALID; /* something an earlier step left is in the way */
+        return false;
+    }
     if (!copy_bytes(f->fd, fd, e))
         return false;
     if (fchown(fd, l->uid, l->uid) != 0 || fchmod(fd, f->mode & 0755) != 0)

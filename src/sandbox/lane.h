@@ -111,6 +111,7 @@ struct lane {
     bool real_root; /* we were root of the host when we started */
     struct space space;
 
+    bool first; /* L, I and S go before everybody else on their core */
     cpu_set_t all_cpus;
     int cpu_count;
     int idle_processes; /* in the cgroup when nothing runs */

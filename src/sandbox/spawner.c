@@ -87,6 +87,15 @@ static void start_run(struct shared *s)
     }
 }
 
+/* What we clone is an ordinary process again. */
+static bool keep_first_to_us(const struct lane *l, struct err *e)
+{
+    const struct sched_param same = { .sched_priority = 1 };
+    if (l->first && sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &same) != 0)
+        return err_sys(e, "keep the priority from programs");
+    return true;
+}
+
 static bool settle_in(struct lane *l, struct err *e)
 {
     prctl(PR_SET_NAME, "box-spawner");
@@ -101,7 +110,7 @@ static bool settle_in(struct lane *l, struct err *e)
         return err_sys(e, "enter the process namespace");
     umask(022);
     prctl(PR_SET_TIMERSLACK, 50000); /* what programs are used to; the lane has less */
-    if (!rlimit_fixed(e) || !identity_trim_spawner(e))
+    if (!keep_first_to_us(l, e) || !rlimit_fixed(e) || !identity_trim_spawner(e))
         return false;
     return seccomp_install(&l->filter, e);
 }
