@@ -27,7 +27,7 @@ int main(void)
                     escaped("socket(%d, %d, %d)", family, types[i], protocol);
                 else if (errno != EAFNOSUPPORT && errno != EPERM && errno != EACCES &&
                          !((family == AF_INET || family == AF_INET6) &&
-                           (errno == EPROTONOSUPPORT || errno == EINVAL ||
+                           (errno == ENETUNREACH || errno == EPROTONOSUPPORT || errno == EINVAL ||
                             errno == ESOCKTNOSUPPORT)))
                     printf("ODD: socket(%d, %d, %d): %s\n", family, types[i], protocol,
                            strerror(errno)),
