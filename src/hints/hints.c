@@ -18,6 +18,7 @@ struct finding {
     struct hint hints[HINTS_MOST];
     size_t count;
     size_t errors_after; /* in the same compilation */
+    size_t error_line;   /* of the one looked at; 0: unknown */
     bool follow_up;      /* an earlier error of it has no hint */
 };
 
@@ -51,7 +52,9 @@ static size_t find_line(const struct finding *s, const struct match *m)
     for (size_t i = 0; i < TEXT_COUNT && !line; i++)
         line = wording_line(&s->facts, &m->groups[i]);
     struct str text = s->facts.texts[TEXT_STDERR];
-    if (line || s->facts.phase == PHASE_COMPILE || !m->pattern->match[TEXT_STDERR])
+    if (!line && s->facts.phase == PHASE_COMPILE)
+        return s->error_line;
+    if (line || !m->pattern->match[TEXT_STDERR])
         return line;
     for (size_t i = 0; i < s->book->count; i++) {
         const struct pattern_file *file = &s->book->files[i];
@@ -140,28 +143,36 @@ static const struct regex *error_begin(const struct finding *s)
     return NULL;
 }
 
-/* Where errors begin in the compiler's output; at[count] is its end. */
-static size_t cut_errors(const struct finding *s, struct str text, size_t at[ERRORS_MOST + 1])
+struct cut {
+    size_t at, line;
+};
+
+/* Where errors begin in the compiler's output, and their lines; cuts[count] is its end. */
+static size_t cut_errors(const struct finding *s, struct str text, struct cut cuts[ERRORS_MOST + 1])
 {
     const struct regex *begin = error_begin(s);
     struct groups g;
     size_t count = 0, from = 0;
     while (begin && count < ERRORS_MOST && regex_find(begin, s->matcher, text, from, &g)) {
-        at[count++] = (size_t)(g.at[0].ptr - text.ptr);
-        from = at[count - 1] + MAX(g.at[0].len, (size_t)1);
+        size_t at = (size_t)(g.at[0].ptr - text.ptr);
+        cuts[count++] = (struct cut){ at, wording_line(&s->facts, &g) };
+        from = at + MAX(g.at[0].len, (size_t)1);
     }
     if (count == 0)
-        at[count++] = 0;
-    at[count] = text.len;
+        cuts[count++] = (struct cut){ 0 };
+    cuts[count].at = text.len;
     return count;
 }
 
 static void try_errors(struct finding *s)
 {
     struct str text = s->facts.texts[TEXT_COMPILE];
-    size_t at[ERRORS_MOST + 1], count = cut_errors(s, text, at);
+    struct cut cuts[ERRORS_MOST + 1];
+    size_t count = cut_errors(s, text, cuts);
     for (size_t i = 0; i < count && s->count == 0; i++) {
-        s->facts.texts[TEXT_COMPILE] = (struct str){ text.ptr + at[i], at[i + 1] - at[i] };
+        s->facts.texts[TEXT_COMPILE] =
+            (struct str){ text.ptr + cuts[i].at, cuts[i + 1].at - cuts[i].at };
+        s->error_line = cuts[i].line;
         s->errors_after = count - 1 - i;
         s->follow_up = i > 0;
         try_all(s);

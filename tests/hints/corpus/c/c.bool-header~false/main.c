@@ -1,0 +1,6 @@
+#include <stdio.h>
+int main(void)
+{
+    int done = false;
+    return 0;
+}

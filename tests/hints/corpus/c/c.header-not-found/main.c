@@ -1,0 +1,5 @@
+#include <stdoi.h>
+int main(void)
+{
+    return 0;
+}

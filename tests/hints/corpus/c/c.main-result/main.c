@@ -1,0 +1,5 @@
+#include <stdio.h>
+void main(void)
+{
+    printf("hello\n");
+}

@@ -1,0 +1,6 @@
+int main(void)
+{
+    int *p = NULL;
+    *p = 3;
+    return 0;
+}

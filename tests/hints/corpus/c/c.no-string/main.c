@@ -1,0 +1,6 @@
+#include <stdio.h>
+int main(void)
+{
+    string s = "a";
+    return 0;
+}

@@ -1,0 +1,6 @@
+#include <stdio.h>
+printf("hi\n");
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,8 @@
+#include <stdio.h>
+int main(void)
+{
+    int n = 0;
+    n = max(n, 3);
+    printf("%d\n", n);
+    return 0;
+}

@@ -1,0 +1,6 @@
+#inclde <stdio.h>
+int main(void)
+{
+    printf("hi\n");
+    return 0;
+}

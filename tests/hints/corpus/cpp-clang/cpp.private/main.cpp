@@ -1,0 +1,10 @@
+class A {
+    int n = 1;
+};
+#include <iostream>
+
+int main()
+{
+    A a;
+    std::cout << a.n;
+}

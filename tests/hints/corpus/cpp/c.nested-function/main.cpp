@@ -1,0 +1,10 @@
+#include <iostream>
+int main()
+{
+    std::cout << 1;
+
+int f()
+{
+    return 1;
+}
+}

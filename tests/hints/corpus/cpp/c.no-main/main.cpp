@@ -1,0 +1,5 @@
+#include <iostream>
+void start()
+{
+    std::cout << 1;
+}

@@ -1,0 +1,6 @@
+#include <iostream>
+int twice(int n);
+int main()
+{
+    std::cout << twice(2);
+}

@@ -1,0 +1,8 @@
+#include <functional>
+#include <iostream>
+
+int main()
+{
+    std::function<void()> f;
+    f();
+}

@@ -1,0 +1,8 @@
+#include <iostream>
+struct A {
+    int n;
+}
+int main()
+{
+    return 0;
+}

@@ -1,0 +1,11 @@
+#include <string>
+void f(const std::string &s)
+{
+    s += "x";
+}
+#include <iostream>
+
+int main()
+{
+    f("a");
+}

@@ -1,0 +1,6 @@
+#include <vector>
+
+int main()
+{
+    vector<int> v;
+}

@@ -1,0 +1,10 @@
+int f()
+{
+    return;
+}
+#include <iostream>
+
+int main()
+{
+    std::cout << f();
+}

@@ -1,0 +1,7 @@
+#include <iostream>
+
+int main()
+{
+    int total = 1;
+    std::cout << totl;
+}

@@ -1,0 +1,10 @@
+void f(int &n)
+{
+    n++;
+}
+#include <iostream>
+
+int main()
+{
+    f(3);
+}

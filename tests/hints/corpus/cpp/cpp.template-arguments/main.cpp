@@ -1,0 +1,8 @@
+#include <vector>
+#include <iostream>
+
+int main()
+{
+    std::vector v;
+    std::cout << v.size();
+}

@@ -1,0 +1,7 @@
+#include <thread>
+#include <iostream>
+
+int main()
+{
+    std::thread t([] {});
+}
