@@ -427,7 +427,7 @@ bool keeper_probe(struct keeper *k, struct layer *layers, int *ret, struct err *
     if (b->sock < 0 && e->kind == ERR_UNAVAILABLE)
         return false;
     if (b->sock < 0 && !layers_broken(&found)) {
-        found.at[0] = (struct layer){ .name = "keeper", .fix = "see evalx doctor as root" };
+        found.at[0] = (struct layer){ .name = "keeper", .fix = "look at the kernel's log" };
         snprintf(found.at[0].detail, sizeof found.at[0].detail, "%.159s", e->text);
         found.count = 1;
     } else if (b->sock >= 0) {

@@ -224,7 +224,7 @@ bool cgroup_tree_open(enum cgroup_want want, struct cgroup_tree *ret, struct err
     }
     if (tree_open(CGROUPS_V1, ret, &v1) || tree_open(CGROUPS_V2, ret, &v2))
         return true;
-    return err_set(e, ERR_SYSTEM, "no usable cgroups: v1: %.90s; v2: %.90s", v1.text, v2.text);
+    return err_set(e, ERR_SYSTEM, "none usable: v1: %.60s; v2: %.60s", v1.text, v2.text);
 }
 
 void cgroup_tree_close(const struct cgroup_tree *t)

@@ -42,6 +42,7 @@ struct keeper_state {
     struct config_held held;
     struct cgroup_tree tree;
     struct err broken; /* why no lane can be built; kind NONE when fine */
+    struct layer why;  /* the same, as doctor shows it */
     bool user_ns;
     bool root; /* else an ordinary user's keeper */
     int filter, self;
@@ -243,45 +244,69 @@ static bool build_lane(struct keeper_state *k, int sock, pid_t pid, const struct
     return ok && wire_ok(&w);
 }
 
+/* Two socket pairs: server and lane for plans, keeper and lane while it is built. */
+struct links {
+    int server, lane; /* the ends of the first */
+    int mine, theirs; /* and of the second */
+};
+
+static void links_done(struct links *l)
+{
+    fd_close(l->server);
+    fd_close(l->lane);
+    fd_close(l->mine);
+    fd_close(l->theirs);
+}
+CLEANUP_FOR_STRUCT(struct links, links_done)
+
+static bool links_open(struct links *l, struct err *e)
+{
+    const struct timeval patience = { .tv_sec = BUILD_SECONDS };
+    const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+    int plans[2], building[2];
+    if (socketpair(AF_UNIX, type, 0, plans) != 0)
+        return err_sys(e, "socket pair");
+    l->server = plans[0];
+    l->lane = plans[1];
+    if (socketpair(AF_UNIX, type, 0, building) != 0)
+        return err_sys(e, "socket pair");
+    l->mine = building[0];
+    l->theirs = building[1];
+    setsockopt(l->mine, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return true;
+}
+
+/* The entry of a lane that is to be: whatever happens from here on, its cgroup will be removed. */
+static struct kept_lane *keep_lane(struct keeper_state *k, const struct lane_setup *s)
+{
+    struct kept_lane *l = &k->lanes[k->lane_count++];
+    *l = (struct kept_lane){ .number = s->lane };
+    snprintf(l->cgroup, sizeof l->cgroup, "%s", s->cgroup);
+    return l;
+}
+
 static bool start_lane(struct keeper_state *k, int number, struct layers *layers, int *ret,
                        struct err *e)
 {
-    int server[2], own[2];
+    CLEANUP(links_done) struct links links = { -1, -1, -1, -1 };
     end_number(k, number);
-    if (k->broken.kind != ERR_NONE) {
-        *e = k->broken;
-        return false;
-    }
     struct lane_setup s = setup_of(k, number);
-    struct kept_lane kept = { .number = number };
-    snprintf(kept.cgroup, sizeof kept.cgroup, "%s", s.cgroup);
-    const struct timeval patience = { .tv_sec = BUILD_SECONDS };
-    if (!cgroup_ops_of(k->tree.version)->make(&k->tree, s.cgroup, lane_root(k, number), e))
+    struct kept_lane *kept = keep_lane(k, &s);
+    if (!cgroup_ops_of(k->tree.version)->make(&k->tree, s.cgroup, s.root_uid, e) ||
+        !links_open(&links, e))
         return false;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, server) != 0)
-        return err_sys(e, "socket pair");
-    CLEANUP(fd_close) int to_server = server[0];
-    CLEANUP(fd_close) int to_lane = server[1];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, own) != 0)
-        return err_sys(e, "socket pair");
-    CLEANUP(fd_close) int mine = own[0];
-    CLEANUP(fd_close) int theirs = own[1];
-    setsockopt(mine, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-
-    kept.pid = fork();
-    if (kept.pid == 0)
-        exec_lane(k, to_lane, theirs);
-    if (kept.pid < 0)
-        kept.pid = 0;
-    k->lanes[k->lane_count++] = kept;
-    if (kept.pid == 0)
+    pid_t pid = fork();
+    if (pid < 0)
         return err_sys(e, "fork");
-    fd_close(TAKE_FD(theirs));
-    if (!build_lane(k, mine, kept.pid, &s, layers, e)) {
+    if (pid == 0)
+        exec_lane(k, links.lane, links.theirs);
+    kept->pid = pid;
+    fd_close(TAKE_FD(links.theirs)); /* else its death would not be seen */
+    if (!build_lane(k, links.mine, pid, &s, layers, e)) {
         end_number(k, number);
         return false;
     }
-    *ret = TAKE_FD(to_server);
+    *ret = TAKE_FD(links.server);
     return true;
 }
 
@@ -294,7 +319,13 @@ static bool answer_open(struct keeper_state *k, struct wire *w)
     int number = (int)wire_get_range(w, 0, LANES - 1);
     CLEANUP(fd_close) int lane = -1;
     err_reset(&e);
-    bool ok = wire_ok(w) && k->lane_count < LANES_KEPT && start_lane(k, number, &layers, &lane, &e);
+    bool ok = false;
+    if (k->broken.kind != ERR_NONE) {
+        e = k->broken;
+        layers = (struct layers){ .at = { k->why }, .count = 1 };
+    } else {
+        ok = wire_ok(w) && k->lane_count < LANES_KEPT && start_lane(k, number, &layers, &lane, &e);
+    }
     wire_start(w, WIRE_OPENED);
     wire_put_int(w, ok);
     layers_put(w, &layers);
@@ -312,9 +343,43 @@ static bool user_namespaces_work(void)
     return pid > 0 && waitpid(pid, NULL, 0) == pid;
 }
 
+/* What all lanes need: who we are, the filter, the cgroups. In this order, each with its layer. */
+static bool prepare_user(struct keeper_state *k, struct err *e)
+{
+    k->root = geteuid() == 0;
+    k->user_ns = user_namespaces_work();
+    if (!k->root && !k->user_ns)
+        return err_set(e, ERR_SYSTEM, "not root, and no user namespaces");
+    return identity_trim_keeper(e);
+}
+
+static bool prepare_filter(struct keeper_state *k, struct err *e)
+{
+    return seccomp_build(&k->filter, e);
+}
+
+static bool prepare_cgroups(struct keeper_state *k, struct err *e)
+{
+    return cgroup_tree_open(k->held.config.cgroup, &k->tree, e);
+}
+
+struct preparation {
+    const char *layer, *fix;
+    bool (*prepare)(struct keeper_state *k, struct err *e);
+};
+
+static const struct preparation preparations[] = {
+    { "user namespace", "run as root, or allow user namespaces (sysctl user.max_user_namespaces)",
+      prepare_user },
+    { "system call filter", "the kernel needs CONFIG_SECCOMP_FILTER", prepare_filter },
+    { "cgroup",
+      "run as root, or delegate memory and pids to this user (systemd: Delegate=yes); "
+      "EVALX_CGROUP=none goes without, with weaker limits",
+      prepare_cgroups },
+};
+
 static void prepare(struct keeper_state *k)
 {
-    struct err *e = &k->broken;
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -324,19 +389,17 @@ static void prepare(struct keeper_state *k)
     k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     sched_getaffinity(0, sizeof k->cpus, &k->cpus);
-    k->user_ns = user_namespaces_work();
-    k->root = geteuid() == 0;
-    err_reset(e);
-    if (!k->root && !k->user_ns) {
-        err_set(e, ERR_SYSTEM,
-                "not root, and no user namespaces (to mend it: run as root, or allow "
-                "user.max_user_namespaces, kernel.unprivileged_userns_clone)");
+    err_reset(&k->broken);
+    for (size_t i = 0; i < COUNT_OF(preparations); i++) {
+        const struct preparation *p = &preparations[i];
+        if (p->prepare(k, &k->broken))
+            continue;
+        k->why = (struct layer){ .name = p->layer };
+        snprintf(k->why.detail, sizeof k->why.detail, "%.159s", k->broken.text);
+        snprintf(k->why.fix, sizeof k->why.fix, "%s", p->fix);
+        err_add(&k->broken, "sandbox layer \"%s\"", p->layer);
         return;
     }
-    if (!identity_trim_keeper(e) || !seccomp_build(&k->filter, e))
-        return;
-    if (!cgroup_tree_open(k->held.config.cgroup, &k->tree, e))
-        err_add(e, "sandbox layer \"cgroup\"");
 }
 
 static bool receive_config(struct keeper_state *k, struct wire *w)

@@ -318,10 +318,18 @@ static int64_t check_still(struct run *r, int64_t now)
     return r->still.look_us;
 }
 
+/* The program's time begins when the spawner clones it, a little after we asked for it. */
+static void note_start(struct run *r)
+{
+    int64_t cloned_us = atomic_load(&r->l->shared->start_us);
+    r->start_us = MAX(r->start_us, cloned_us);
+}
+
 /* How long poll may sleep; notes the limits that are reached. */
 static int64_t check_deadlines(struct run *r)
 {
     int64_t now = mono_us();
+    note_start(r);
     int64_t wall_end = r->start_us + r->plan->limits.wall_us;
     if (now >= wall_end)
         r->over_wall = true;
@@ -532,6 +540,7 @@ static void start(struct run *r)
     struct shared *s = r->l->shared;
     s->step = CHILD_FINE;
     r->l->cgroup.begun = false;
+    atomic_store(&s->start_us, 0);
     r->start_us = mono_us();
     if (r->plan->limits.cpu_us > 0)
         r->cpu_check_us = r->start_us + (r->plan->limits.cpu_us + r->plan->limits.cpu_extra_us) /
@@ -559,8 +568,7 @@ bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct repor
     start(&r);
     if (!watch(&r, e))
         return false;
-    if (atomic_load(&l->shared->start_us) > r.start_us)
-        r.start_us = atomic_load(&l->shared->start_us);
+    note_start(&r);
     r.starved = r.starved || (l->shared->step != CHILD_FINE && l->shared->step_errno == ENOMEM);
     if (!r.starved && child_failed(l->shared, e))
         return false;

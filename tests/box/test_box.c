@@ -665,13 +665,13 @@ int main(void)
         T(what_does_not_fit_is_left_out_and_said),
         T(paths_outside_the_box_are_refused),
         T(a_kept_box_goes_on_and_a_wiped_one_is_empty),
+        T(five_hundred_runs_leave_descriptors_and_cgroups_as_before),
         T(a_run_can_be_cancelled),
         T(a_lane_whose_parts_are_killed_is_replaced),
         T(a_lane_killed_in_a_run_is_an_error_and_the_next_run_works),
         T(whatever_part_dies_whenever_no_report_is_wrong),
         T(every_layer_is_probed),
         T(without_its_keeper_nothing_is_built),
-        T(five_hundred_runs_leave_descriptors_and_cgroups_as_before),
     };
     if (geteuid() != 0) {
         fprintf(stderr, "skipped: real lanes need root\n");
