@@ -11,7 +11,7 @@ import cases
 
 MB = 1 << 20
 PLAIN_ENV = ["PATH=/usr/bin:/bin", "HOME=/box", "LANG=C.UTF-8"]
-REPLY_SECONDS = 30
+REPLY_SECONDS = 60
 
 
 class Broken(Exception):

@@ -2,7 +2,7 @@
 /*
  * attack: a computation without end at compile time
  * run: /usr/bin/g++ -std=c++17 -fconstexpr-loop-limit=2000000000 -fconstexpr-ops-limit=2000000000000 -c main.cc
- * limits: cpu_ms=2000 wall_ms=8000 memory_mb=256
+ * limits: cpu_ms=2000 wall_ms=30000 memory_mb=256
  * expect: end=cpu|memory
  * needs: cgroup
  */

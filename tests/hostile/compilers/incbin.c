@@ -2,7 +2,7 @@
 /*
  * attack: put secret files into the program by the assembler, which reads what it likes
  * run: /usr/bin/gcc -c main.c
- * limits: cpu_ms=3000 wall_ms=6000 memory_mb=256
+ * limits: cpu_ms=3000 wall_ms=30000 memory_mb=256
  * expect: end=exit exit_code=1 err_has="/etc/shadow"
  */
 __asm__(".incbin \"/etc/shadow\"");

@@ -2,7 +2,7 @@
 /*
  * attack: ten lines that become 8 thousand million words
  * run: /usr/bin/gcc -c main.c
- * limits: cpu_ms=2000 wall_ms=6000 memory_mb=256
+ * limits: cpu_ms=2000 wall_ms=30000 memory_mb=256
  * expect: end=cpu|memory
  * needs: cgroup
  */

@@ -2,7 +2,7 @@
 /*
  * attack: a compiler plug-in of one's own: code inside the compiler. It runs in the box, as the user
  * run: /bin/sh -c "gcc -shared -fPIC -o evil.so main.c && gcc -fplugin=./evil.so -c main.c; echo plugin $?"
- * limits: cpu_ms=4000 wall_ms=8000 memory_mb=256
+ * limits: cpu_ms=4000 wall_ms=30000 memory_mb=256
  * expect: end=exit exit_code=0 out_has="held" out_lacks="ESCAPED"
  */
 #include <fcntl.h>

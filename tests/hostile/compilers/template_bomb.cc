@@ -2,7 +2,7 @@
 /*
  * attack: templates that double with each level
  * run: /usr/bin/g++ -ftemplate-depth=100000 -c main.cc
- * limits: cpu_ms=3000 wall_ms=8000 memory_mb=256
+ * limits: cpu_ms=3000 wall_ms=30000 memory_mb=256
  * expect: end=cpu|memory
  * needs: cgroup
  */

@@ -2,7 +2,7 @@
 /*
  * attack: siblings by CLONE_PARENT that end at once, as many as can be made: each is a child that
  *         the sandbox has to reap, on time that is not the program's
- * expect: end=cpu cpu_ms=300..340 wall_ms=..2000
+ * expect: end=cpu|memory cpu_ms=..340 wall_ms=..2000
  * limits: cpu_ms=300 wall_ms=4000 processes=24
  * needs: cgroup
  */
