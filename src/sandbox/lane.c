@@ -125,7 +125,10 @@ static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
     if (!identity_enter_user_ns(l, e))
         return false;
     int more = l->real_root ? CLONE_NEWNS : early_spaces;
-    return unshare(more) == 0 || err_sys(e, "unshare");
+    if (unshare(more) != 0)
+        return err_sys(e, "unshare");
+    (void)!sethostname("box", 3); /* an ordinary user's names were the host's until now */
+    return true;
 }
 
 /* SysV and POSIX queue objects would outlive their run; the filter refuses them as well. */
@@ -335,7 +338,8 @@ NORETURN static void serve(struct lane *l)
             ok = in.type == WIRE_CANCEL; /* of a run that is over */
     }
     if (!ok) {
-        kill(l->init, SIGKILL);
+        if (l->init > 0) /* 0 would be our process group: the keeper, the server */
+            kill(l->init, SIGKILL);
         turn_away(l, &in, &out);
     }
     /* Init and spawner die with us; the keeper removes the cgroup. */
