@@ -201,9 +201,11 @@ enum { STALE_BYTES = 4 << 20 };
 /* Page cache a run left behind would make the next one look smaller, or bigger: drop it. */
 static bool v1_refresh(struct cgroup *g)
 {
-    int64_t now = cgroup_read(g->memory_usage, NULL);
-    if (now - g->own_bytes > STALE_BYTES)
-        (void)!write(g->memory_empty, "0", 1);
+    struct err ignored; /* begin() says it again */
+    if (!v1_begin(g, &ignored) || g->base_bytes - g->own_bytes <= STALE_BYTES)
+        return false;
+    (void)!write(g->memory_empty, "0", 1);
+    g->begun = false;
     return false;
 }
 

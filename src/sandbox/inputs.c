@@ -94,7 +94,8 @@ int input_exe(struct lane *l, const struct plan *p, struct err *e)
     struct exe_copy *oldest = &l->exes[0];
     for (int i = 0; i < EXE_COPIES; i++) {
         struct exe_copy *c = &l->exes[i];
-        if (same_file(c, &st)) {
+        /* Where all runs are one user, this one's file is the next one's to mark. */
+        if (!l->setup.one_user && same_file(c, &st)) {
             c->used = l->run_no;
             return c->fd;
         }

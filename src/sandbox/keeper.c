@@ -28,7 +28,7 @@ enum { LANES = 1024, LANES_KEPT = 2048, BUILD_SECONDS = 20 };
 
 /* Users of a lane: seen from the host in a range of its own far above any real account, seen from
  * inside from 65536 up, also different from lane to lane. */
-enum { HOST_UIDS = 0x70000000, UIDS_PER_LANE = 65536, FIRST_UID = 65536, RUN_UIDS = 4096 };
+enum { HOST_UIDS = 0x70000000, UIDS_PER_LANE = 65536, FIRST_UID = 65536, RUN_UIDS = 256 };
 /* Without user namespaces the users are real ones of the host. */
 enum { PLAIN_FIRST_UID = 60000, PLAIN_UIDS = 256, PLAIN_LANES = 20 };
 

@@ -100,11 +100,10 @@ struct lane {
     struct cgroup cgroup;
     struct sock_fprog filter;
     pid_t self, init, spawner;
-    int pid_ns;        /* for setns */
-    int signals;       /* signalfd: SIGCHLD */
-    int dev_tree;      /* device nodes of our own, not attached yet; -1: bind the host's */
-    int overlays;      /* folders shown with inodes of their own */
-    int passwd, group; /* written when the uid changes */
+    int pid_ns;   /* for setns */
+    int signals;  /* signalfd: SIGCHLD */
+    int dev_tree; /* device nodes of our own, not attached yet; -1: bind the host's */
+    int overlays; /* folders shown with inodes of their own */
     struct ahead ahead;
     struct spent spent;
     struct exe_copy exes[EXE_COPIES];
@@ -144,7 +143,6 @@ MUST_USE bool root_devices(struct lane *l, struct err *e); /* root.c: before the
 MUST_USE bool root_build(struct lane *l, struct err *e);
 MUST_USE bool root_enter(struct lane *l, struct err *e);
 MUST_USE bool root_mask_proc(const char *proc, struct err *e);
-void root_name_user(struct lane *l); /* passwd and group name the run's uid */
 
 MUST_USE bool identity_enter_user_ns(struct lane *l, struct err *e); /* identity.c */
 MUST_USE bool identity_trim_keeper(struct err *e);

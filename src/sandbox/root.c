@@ -186,7 +186,7 @@ static bool bind_node(const char *name, struct err *e)
     snprintf(to, sizeof to, "dev/%s", name);
     CLEANUP(fd_close) int fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || mount(from, to, NULL, MS_BIND, NULL) != 0 ||
-        !set_attributes(to, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC))
+        !set_attributes(to, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC))
         return err_sys(e, "show %s", from);
     return true;
 }
@@ -288,11 +288,26 @@ static bool show_etc(struct lane *l, const char *pattern, struct err *e)
     return ok;
 }
 
+/* Every user a run may be has the name "box", so whoever asks is answered, whichever it is. */
+static bool write_names(const struct lane *l, struct err *e)
+{
+    CLEANUP(buf_done) struct buf passwd = { 0 }, group = { 0 };
+    buf_add_text(&passwd, "root:x:0:0:root:/:/bin/sh\n");
+    buf_add_text(&group, "root:x:0:\n");
+    for (int i = 0; i < l->setup.uid_count; i++) {
+        uid_t uid = l->setup.first_uid + (uid_t)i;
+        buf_addf(&passwd, "box:x:%u:%u:box:/box:/bin/sh\n", uid, uid);
+        buf_addf(&group, "box:x:%u:\n", uid);
+    }
+    return write_file("etc/passwd", buf_str(&passwd).ptr, e) &&
+           write_file("etc/group", buf_str(&group).ptr, e);
+}
+
 static bool build_etc(struct lane *l, struct err *e)
 {
     if (mkdir("etc", 0755) != 0)
         return err_sys(e, "etc");
-    if (!write_file("etc/passwd", "", e) || !write_file("etc/group", "", e) ||
+    if (!write_names(l, e) ||
         !write_file("etc/hosts", "127.0.0.1 localhost box\n::1 localhost box\n", e) ||
         !write_file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n", e))
         return false;
@@ -340,32 +355,6 @@ static const char *stage_folder(const struct keeper_config *c)
     return NULL;
 }
 
-/* passwd and group are written at each change of user, through a second mount of the tree that
- * stays writable and that only our descriptors know. */
-static bool open_names(struct lane *l, const char *stage, struct err *e)
-{
-    CLEANUP(fd_close) int tree = open_tree(AT_FDCWD, stage, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (tree < 0)
-        return err_sys(e, "second mount of the root");
-    l->passwd = openat(tree, "etc/passwd", O_WRONLY | O_CLOEXEC);
-    l->group = openat(tree, "etc/group", O_WRONLY | O_CLOEXEC);
-    if (l->passwd < 0 || l->group < 0)
-        return err_sys(e, "etc/passwd");
-    return true;
-}
-
-/* Numbers have leading zeros, so that each text is as long as the one it replaces. */
-void root_name_user(struct lane *l)
-{
-    char text[160];
-    int len =
-        snprintf(text, sizeof text,
-                 "root:x:0:0:root:/:/bin/sh\nbox:x:%010u:%010u:box:/box:/bin/sh\n", l->uid, l->uid);
-    (void)!pwrite(l->passwd, text, (size_t)len, 0);
-    len = snprintf(text, sizeof text, "root:x:0:\nbox:x:%010u:\n", l->uid);
-    (void)!pwrite(l->group, text, (size_t)len, 0);
-}
-
 static bool make_folders(struct err *e)
 {
     static const char *const names[] = { "box", "tmp", "proc", "var", "var/empty", "home", "run" };
@@ -392,7 +381,7 @@ bool root_build(struct lane *l, struct err *e)
     umask(022);
     if (!make_folders(e) || !build_host_folders(l, e) || !build_etc(l, e) || !build_dev(l, e))
         return false;
-    return open_names(l, stage, e);
+    return true;
 }
 
 static bool mask(const char *proc, const char *name, const char *with, bool read_only)

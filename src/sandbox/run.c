@@ -75,7 +75,6 @@ static void choose_user(struct lane *l)
         return; /* the files of the step before belong to its user */
     l->uid = l->setup.first_uid + (uid_t)(l->run_no % l->setup.uid_count);
     l->run_no++;
-    root_name_user(l);
 }
 
 static bool open_pipe(int ends[2], uid_t uid, struct err *e)
@@ -269,6 +268,7 @@ static void reap(struct run *r)
             r->end_us = mono_us();
             r->status = status;
             r->usage = usage;
+            break; /* strays are looked for in empty_box() */
         } else if (pid == l->spawner) {
             l->spawner = 0;
         } else if (pid == l->init) {
@@ -292,10 +292,23 @@ static void hear(struct run *r)
     }
 }
 
+/* Without cgroups the CPU clock of the main process is what there is: it has no children's time. */
+static int64_t cpu_so_far(const struct run *r)
+{
+    struct timespec t;
+    pid_t pid = atomic_load(&r->l->shared->pid);
+    if (r->l->cgroup.ops != &cgroup_none)
+        return r->l->cgroup.ops->cpu_us(&r->l->cgroup);
+    clockid_t clock;
+    return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &t) == 0
+               ? t.tv_sec * US_PER_S + t.tv_nsec / 1000
+               : 0;
+}
+
 static int64_t check_cpu(struct run *r, int64_t now)
 {
     const struct box_limits *limits = &r->plan->limits;
-    int64_t used = r->l->cgroup.ops->cpu_us(&r->l->cgroup);
+    int64_t used = cpu_so_far(r);
     int64_t left = limits->cpu_us + limits->cpu_extra_us - used;
     int cores = r->plan->all_cores ? r->l->cpu_count : 1;
     if (left <= 0)

@@ -155,6 +155,10 @@ static int refuse_arguments(scmp_filter_ctx c)
         struct scmp_arg_cmp compare = SCMP_CMP(a->at, SCMP_CMP_MASKED_EQ, a->mask, a->value);
         rc = seccomp_rule_add_array(c, SCMP_ACT_ERRNO(EPERM), a->call, 1, &compare);
     }
+    /* Limits of others: init is the same user where an ordinary user runs the sandbox. */
+    if (rc == 0)
+        rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+                              SCMP_A0(SCMP_CMP_NE, 0));
     return rc;
 }
 

@@ -119,10 +119,9 @@ bool space_resize(struct lane *l, int64_t bytes, struct err *e)
 
 bool space_own(struct lane *l, struct err *e)
 {
-    const struct timespec now[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
     if (l->kept)
         return true; /* whose it is already */
-    if (fchown(l->space.box, l->uid, l->uid) != 0 || futimens(l->space.box, now) != 0)
+    if (fchown(l->space.box, l->uid, l->uid) != 0)
         return err_sys(e, "give /box to its user");
     return true;
 }
@@ -136,12 +135,22 @@ static bool is_empty(const struct space *s)
            now.f_blocks - now.f_bfree == s->clean.f_blocks - s->clean.f_bfree;
 }
 
-/* /box carries no mark: mode, flags, attributes and ACLs as we made them. */
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* /box carries no mark: mode, flags, attributes and ACLs as we made them, its times put back. */
 static bool is_unmarked(const struct space *s)
 {
     struct stat st;
-    return fstat(s->box, &st) == 0 && st.st_mode == s->clean_box.st_mode &&
-           flags_of(s->box) == s->clean_flags && flistxattr(s->box, NULL, 0) <= 0;
+    const struct stat *clean = &s->clean_box;
+    if (fstat(s->box, &st) != 0 || st.st_mode != clean->st_mode ||
+        flags_of(s->box) != s->clean_flags || flistxattr(s->box, NULL, 0) > 0)
+        return false;
+    const struct timespec times[2] = { clean->st_atim, clean->st_mtim };
+    return (same_time(&st.st_atim, &clean->st_atim) && same_time(&st.st_mtim, &clean->st_mtim)) ||
+           futimens(s->box, times) == 0;
 }
 
 /* Unlink what a folder holds; false when that is more than a few, or something refuses. */
@@ -180,8 +189,8 @@ bool space_wipe(struct lane *l, struct err *e)
     if (is_empty(s) && is_unmarked(s))
         return true;
     int left = FEW_ENTRIES;
-    if (is_unmarked(s) && unlink_few(s->box, 0, &left) && unlink_few(s->tmp, 0, &left) &&
-        unlink_few(s->shm, 0, &left) && is_empty(s))
+    if (unlink_few(s->box, 0, &left) && unlink_few(s->tmp, 0, &left) &&
+        unlink_few(s->shm, 0, &left) && is_empty(s) && is_unmarked(s))
         return true;
     if (!space_swap(l, e))
         return err_add(e, "swap the writable space");
