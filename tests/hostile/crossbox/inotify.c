@@ -4,6 +4,7 @@
  *         both see, and through their own inputs and programs
  * roles: watch act
  * expect: end=exit exit_code=0 out="held\n"
+ * needs: user
  */
 #include <sys/inotify.h>
 

@@ -3,6 +3,7 @@
  * attack: send bits from box to box by locks on the system's files
  * roles: watch act
  * expect: end=exit exit_code=0 out="held\n"
+ * needs: user
  */
 #include <sys/file.h>
 
