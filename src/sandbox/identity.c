@@ -80,16 +80,33 @@ bool identity_trim_spawner(struct err *e)
     return keep_only(spawner_caps, COUNT_OF(spawner_caps), false, e);
 }
 
+/*
+ * A change from root to another user takes all capabilities away; one is kept and raised again.
+ * Where AppArmor restricts namespaces of the unprivileged, that is what tells us apart.
+ */
+static bool become_owner(uid_t owner, struct err *e)
+{
+    static const cap_value_t kept[] = { CAP_SYS_ADMIN };
+    if (prctl(PR_SET_KEEPCAPS, 1) != 0 || syscall(SYS_setresgid, owner, owner, owner) != 0 ||
+        syscall(SYS_setresuid, owner, owner, owner) != 0)
+        return err_sys(e, "become the lane's user");
+    cap_t caps = cap_get_proc();
+    bool ok = caps && cap_set_flag(caps, CAP_EFFECTIVE, COUNT_OF(kept), kept, CAP_SET) == 0 &&
+              cap_set_proc(caps) == 0;
+    if (!ok)
+        err_sys(e, "keep a capability of the lane's user");
+    cap_free(caps);
+    return ok;
+}
+
 bool identity_enter_user_ns(struct lane *l, struct err *e)
 {
     if (setgroups(0, NULL) != 0 && l->real_root)
         return err_sys(e, "leave all groups");
     /* The namespace belongs to the user who makes it, and kernel objects are counted against its
      * owner: each lane has an owner of its own, or one could use up what is root's for all. */
-    uid_t root = l->setup.root_uid;
-    if (l->real_root && (syscall(SYS_setresgid, root, root, root) != 0 ||
-                         syscall(SYS_setresuid, root, root, root) != 0))
-        return err_sys(e, "become the lane's user");
+    if (l->real_root && !become_owner(l->setup.root_uid, e))
+        return false;
     if (unshare(CLONE_NEWUSER) != 0)
         return err_sys(e, "unshare");
     /* A change of user makes undumpable, and then /proc/self belongs to others. */

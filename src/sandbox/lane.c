@@ -10,7 +10,7 @@
  *   I  pid 1 of the box's process namespace (init.c). Kills everything in there when asked.
  *   S  the spawner (spawner.c). In the box's cgroup, filter installed. Clones each run.
  *   U  the user's program, child of L by CLONE_PARENT, born in S's cgroup with S's filter, in I's
- *      process namespace, as a user that no other run has.
+ *      process namespace, as a user that no other lane has, nor the runs before on this one.
  *
  * Building all that takes about 10 ms and is done once. A run then costs a bare spawn and a few
  * dozen microseconds: one message in, some counters reset, one futex wake, one poll or two, one
