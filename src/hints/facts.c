@@ -48,7 +48,7 @@ static bool gather_run(const struct job *job, const struct result *result, struc
     f->phase = PHASE_RUN;
     f->outcome = o;
     f->test = result->tests[i].id;
-    f->idle = o->cpu_us < o->wall_us / 4;
+    f->idle = o->cpu_us < o->wall_us / 20;
     f->texts[TEXT_STDOUT] = last_of(o->out);
     f->texts[TEXT_STDERR] = job->merge_stderr ? last_of(o->out) : last_of(o->err);
     if (o->verdict == VERDICT_WRONG_ANSWER && i < job->test_count && !o->out_cut)

@@ -71,7 +71,7 @@ def steady(result):
         for key in VOLATILE:
             part.pop(key, None)
         if "wall_us" in part:
-            busy = part["cpu_us"] * 4 >= part["wall_us"]
+            busy = part["cpu_us"] * 20 >= part["wall_us"]
             part["wall_us"], part["cpu_us"] = 1000000, 900000 if busy else 10000
     return result
 

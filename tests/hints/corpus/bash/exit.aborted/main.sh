@@ -1,0 +1,2 @@
+sh -c 'kill -6 $$'
+exit $?

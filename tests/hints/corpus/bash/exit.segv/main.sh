@@ -1,0 +1,2 @@
+sh -c 'kill -11 $$'
+exit $?

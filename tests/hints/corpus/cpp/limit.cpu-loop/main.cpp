@@ -1,0 +1,5 @@
+int main()
+{
+    while (true)
+        asm volatile("");
+}

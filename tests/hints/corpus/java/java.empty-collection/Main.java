@@ -1,0 +1,8 @@
+import java.util.*;
+
+public class Main {
+    public static void main(String[] args) {
+        Deque<Integer> q = new ArrayDeque<>();
+        System.out.println(q.pop());
+    }
+}

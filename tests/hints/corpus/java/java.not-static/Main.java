@@ -1,0 +1,8 @@
+public class Main {
+    void hello() {
+    }
+
+    public static void main(String[] args) {
+        hello();
+    }
+}

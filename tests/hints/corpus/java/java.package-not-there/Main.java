@@ -1,0 +1,7 @@
+import java.utils.Scanner;
+
+public class Main {
+    public static void main(String[] args) {
+        System.out.println("hi");
+    }
+}

@@ -1,0 +1,5 @@
+public class Main {
+    System.out.println("hi");
+    public static void main(String[] args) {
+    }
+}

@@ -1,0 +1,6 @@
+public class Main {
+    public static void main(String[] args) {
+        String s = "abc";
+        System.out.println(s.charAt(3));
+    }
+}

@@ -1,0 +1,2 @@
+console.log(n);
+const n = 3;

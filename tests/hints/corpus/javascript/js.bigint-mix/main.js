@@ -1,0 +1,2 @@
+const a = 3n;
+console.log(a + 1);

@@ -1,0 +1,1 @@
+fetch("http://example.com").then((r) => console.log(r.status));

@@ -1,0 +1,1 @@
+console.log(fs.readFileSync(0, "utf8"));

@@ -1,0 +1,2 @@
+const n = 3;
+for (const x of n) console.log(x);

@@ -1,0 +1,2 @@
+const a = "abc".match(/x/);
+console.log(a[0]);

@@ -1,0 +1,2 @@
+const n = prompt("n?");
+console.log(n);

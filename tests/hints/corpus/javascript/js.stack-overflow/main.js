@@ -1,0 +1,4 @@
+function f(n) {
+  return n * f(n - 1);
+}
+console.log(f(3));

@@ -1,0 +1,1 @@
+console.log((3.5).toFixed(200));

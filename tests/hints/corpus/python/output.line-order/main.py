@@ -1,0 +1,2 @@
+import sys
+sys.stdout.write('b\na\nc\n')

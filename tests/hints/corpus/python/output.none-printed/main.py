@@ -1,0 +1,3 @@
+def hello():
+    print("hi")
+print(hello())

@@ -1,0 +1,2 @@
+n = int(input("Enter a number: "))
+print(n * 2)
