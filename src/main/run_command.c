@@ -29,6 +29,7 @@ struct run_options {
     const char *language, *stdin_file, *expected_file;
     const char **files, **collect, **compiler_options, **env;
     const char *into;
+    int checker;
     struct limits limits;
     bool json, quiet;
 };
@@ -41,6 +42,9 @@ static const struct conf_item option_items[] = {
       "file to read as standard input; ours when not given" },
     { "expected", CONF_TEXT, AT(expected_file), NULL,
       "file with the output it should print; without it any output is right" },
+    { "checker", CONF_CHOICE, AT(checker), "lines",
+      "how its output is compared: lines, exact, tokens, floats or unordered",
+      .choices = "lines exact tokens floats unordered" },
     { "files", CONF_WORDS, AT(files), NULL, "further files to put beside FILE" },
     { "collect", CONF_WORDS, AT(collect), NULL, "globs of files to bring out when it has ended" },
     { "into", CONF_TEXT, AT(into), ".", "folder collected files are written to" },
@@ -194,6 +198,7 @@ static struct job *make_job(const struct run_options *o, const struct settings *
     for (size_t i = 0; i < args; i++)
         job->args[i] = words[1 + i];
     job->limits = o->limits;
+    job->checker.type = (enum checker_type)o->checker;
     job->collect = o->collect;
     job->compiler_options = o->compiler_options;
     job->env = o->env;

@@ -7,7 +7,7 @@
     tests/hints/capture.py --missing        those that have no capture yet
 
 Each case is a folder corpus/LANGUAGE/ID: the program, optionally stdin, expected (output) and
-case.json (limits, compiler_options, args as in the API). ID is that of the pattern whose hint must
+case.json (limits, compiler_options, args, checker as in the API; settings of the server). ID is that of the pattern whose hint must
 come first; what follows "~" tells cases of one pattern apart. Each is run by `evalx run --json`;
 what changes from run to run (times, memory) is left out of the capture. Look at the difference
 before you commit it: the hints are part of a capture.
@@ -58,6 +58,8 @@ def command(case):
         words.append(f"--{name}={value}{unit}")
     if "compiler_options" in extra:
         words.append("--options=" + ",".join(extra["compiler_options"]))
+    if "checker" in extra:
+        words.append(f"--checker={extra['checker']['type']}")
     if (case / "expected").exists():
         words.append(f"--expected={case / 'expected'}")
     stdin = case / "stdin"
@@ -78,6 +80,7 @@ def steady(result):
 
 def run(case):
     env = {name: value for name, value in os.environ.items() if name != "EVALX_BUILD"}
+    env |= settings(case).get("settings", {})
     done = subprocess.run(command(case), capture_output=True, check=False, env=env)
     if not done.stdout:
         raise SystemExit(f"{case.name}: {done.stderr.decode()}")

@@ -1,12 +1,14 @@
 #include <stdlib.h>
-#include <string.h>
-#include <stdio.h>
+
 int main(void)
 {
-    char *volatile p = malloc(24), *volatile q = malloc(2000), *volatile r = malloc(24);
-    volatile int n = 64;
-    memset(p, 1, n);
-    free(q);
-    free(r);
+    volatile char *p = malloc(24);
+    for (int i = 0; i < 64; i++)
+        p[i] = 1;
+    volatile char *q = malloc(200000);
+    q[0] = p[0];
+    free((void *)q);
+    volatile char *r = malloc(2000);
+    r[0] = 1;
     return 0;
 }

@@ -1,0 +1,4 @@
+function f() {
+  return await 3;
+}
+console.log(f());

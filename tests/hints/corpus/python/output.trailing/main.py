@@ -1,0 +1,2 @@
+import sys
+sys.stdout.write('1 \n2\n')
