@@ -37,7 +37,6 @@ changed_files() {
         while read -r file; do [ -f "$file" ] && echo "$file"; done
 }
 
-# Attacks on compilers and captured mistakes are texts, not programs: their shape is what they are about.
 check_format() {
     files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
 }
