@@ -367,6 +367,29 @@ TEST(checking_names_the_source_and_fills_every_limit)
     round_trip(job);
 }
 
+TEST(hints_are_the_policys_unless_the_job_says)
+{
+    static const struct {
+        const char *text;
+        bool policy, hints;
+    } cases[] = {
+        { "{\"language\":\"toy\",\"source\":\"s\"}", true, true },
+        { "{\"language\":\"toy\",\"source\":\"s\"}", false, false },
+        { "{\"language\":\"toy\",\"source\":\"s\",\"hints\":null}", true, true },
+        { "{\"language\":\"toy\",\"source\":\"s\",\"hints\":false}", true, false },
+        { "{\"language\":\"toy\",\"source\":\"s\",\"hints\":true}", false, true },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct err e = { 0 };
+        struct job_policy own = policy;
+        own.hints = cases[i].policy;
+        CLEANUP(job_free) struct job *job = read_job(cases[i].text, false, &e);
+        MUST(job);
+        MUST(job_check(job, catalogue, &own, &e));
+        assert_int_equal(job->hints, cases[i].hints);
+    }
+}
+
 TEST(defaults_follow_the_language_and_stay_below_the_most)
 {
     struct err e = { 0 };
@@ -740,6 +763,7 @@ int main(void)
         T(too_many_of_anything_is_refused_early),
         T(long_words_and_metadata_are_refused),
         T(checking_names_the_source_and_fills_every_limit),
+        T(hints_are_the_policys_unless_the_job_says),
         T(defaults_follow_the_language_and_stay_below_the_most),
         T(limits_asked_for_are_taken_as_they_are),
         T(asking_for_cpu_time_alone_brings_the_wall_time_to_use_it),

@@ -239,6 +239,49 @@ TEST(a_stored_result_that_was_damaged_is_refused)
     }
 }
 
+TEST(hints_survive_the_store)
+{
+    struct err e = { 0 };
+    struct hint hints[] = {
+        { .id = "a.b",
+          .title = "t",
+          .text = "Line 3: x",
+          .confidence = "likely",
+          .test = "1",
+          .line = 3 },
+        { .id = "c",
+          .title = "t",
+          .text = "y",
+          .confidence = "guess",
+          .link = "https://x",
+          .follow_up = true },
+    };
+    CLEANUP(result_free) struct result *r = result_internal_error("no");
+    r->hints = hints;
+    r->hint_count = COUNT_OF(hints);
+    round_trip(r);
+
+    CLEANUP(buf_done) struct buf text = { 0 };
+    result_to_json(r, &text);
+    CLEANUP(result_free) struct result *back = read_result(text.ptr, &e);
+    MUST(back);
+    assert_int_equal(back->hint_count, 2);
+    assert_string_equal(back->hints[0].text, "Line 3: x");
+    assert_int_equal(back->hints[0].line, 3);
+    assert_string_equal(back->hints[0].test, "1");
+    assert_null(back->hints[0].link);
+    assert_null(back->hints[1].test);
+    assert_true(back->hints[1].follow_up && !back->hints[0].follow_up);
+}
+
+TEST(a_stored_hint_without_its_text_is_refused)
+{
+    struct err e = { 0 };
+    assert_null(read_result("{\"hints\":[1]}", &e));
+    assert_null(read_result("{\"hints\":[{\"id\":\"a\",\"title\":\"t\"}]}", &e));
+    assert_non_null(strstr(e.text, "hints[0]"));
+}
+
 TEST(keys_of_a_newer_server_are_left_alone)
 {
     struct err e = { 0 };
@@ -255,4 +298,5 @@ RUN_TESTS(T(every_verdict_has_a_name_a_title_and_is_found_again),
           T(skipped_tests_are_no_failure_but_their_weight_is_lost), T(weights_decide_the_score),
           T(a_failed_build_is_a_compile_error_without_tests), T(a_full_result_survives_the_store),
           T(empty_and_special_results_survive_the_store_too), T(unset_texts_come_back_unset),
-          T(a_stored_result_that_was_damaged_is_refused), T(keys_of_a_newer_server_are_left_alone))
+          T(a_stored_result_that_was_damaged_is_refused), T(hints_survive_the_store),
+          T(a_stored_hint_without_its_text_is_refused), T(keys_of_a_newer_server_are_left_alone))
