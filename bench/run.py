@@ -36,6 +36,7 @@ class Bench:
         self.rounds = 7 if long else 3
         self.seconds = 4 if long else 1
         self.latency_runs = 1000 if long else 300
+        self.box_runs = 500 if long else 100  # per round and program, python among them
         self.cores = len(os.sched_getaffinity(0))
         self.rows = []
         self.figures = {}
@@ -88,7 +89,7 @@ class Bench:
         """A run in a warm box, called directly, without server: bench/box.c does the turns."""
         if not (self.tools / "bench-box").exists():
             return
-        for line in self.call("bench-box", "-n", self.latency_runs, "-r", self.rounds):
+        for line in self.call("bench-box", "-n", self.box_runs, "-r", self.rounds):
             self.row(
                 f"run in a warm box: {line['program']}",
                 f"{line['box_us'] / 1e3:.2f} ms",
