@@ -16,7 +16,7 @@ packages_of() {
                  libjson-c-dev libssl-dev libsqlite3-dev libseccomp-dev libcap-dev
                  libmicrohttpd-dev libcyaml-dev libyaml-dev libpcre2-dev" ;;
     run) packages_of build && echo "g++ curl" ;;
-    test) packages_of run && echo "git libcmocka-dev python3-pytest shellcheck clang
+    test) packages_of run && echo "git nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest shellcheck clang
                  libclang-rt-14-dev|libclang-rt-dev" ;;
     lint) packages_of build && echo "libcmocka-dev clang-format clang-tidy cppcheck shellcheck" ;;
     bench) packages_of run ;;
