@@ -195,35 +195,58 @@ static void put_checker(struct json_writer *w, const struct checker *checker)
     json_put_object_end(w);
 }
 
+/* All but the id and the times, inside an object. */
+static void put_asked(struct json_writer *w, const struct job *job)
+{
+    put_text(w, "language", job->language);
+    put_files(w, job);
+    put_text(w, "entrypoint", job->entrypoint);
+    put_words(w, "compiler_options", job->compiler_options);
+    put_words(w, "args", job->args);
+    put_env(w, job->env);
+    put_words(w, "collect", job->collect);
+    json_put_key(w, "limits");
+    limits_to_json(&job->limits, w);
+
+    put_tests(w, job);
+    put_flag(w, "stop_on_failure", job->stop_on_failure);
+    put_checker(w, &job->checker);
+    put_int(w, "runs", job->runs);
+
+    put_flag(w, "merge_stderr", job->merge_stderr);
+    put_flag(w, "network", job->network);
+    put_flag(w, "hints", job->hints);
+    put_text(w, "cache", cache_names[job->cache]);
+    put_text(w, "priority", priority_name(job->priority));
+    put_int(w, "retention_us", job->retention_us);
+    put_raw(w, "metadata", job->metadata);
+    put_text(w, "webhook_url", job->webhook_url);
+    put_text(w, "callback_url", job->callback_url);
+    put_text(w, "tenant", job->tenant);
+    put_raw(w, "face", job->face);
+}
+
 void job_to_json(const struct job *job, struct buf *out)
 {
     struct json_writer w = { .out = out };
     json_put_object(&w);
     put_text(&w, "id", job->id);
     put_int(&w, "created_at_us", job->created_us);
-    put_text(&w, "language", job->language);
-    put_files(&w, job);
-    put_text(&w, "entrypoint", job->entrypoint);
-    put_words(&w, "compiler_options", job->compiler_options);
-    put_words(&w, "args", job->args);
-    put_env(&w, job->env);
-    put_words(&w, "collect", job->collect);
-    json_put_key(&w, "limits");
-    limits_to_json(&job->limits, &w);
-
-    put_tests(&w, job);
-    put_flag(&w, "stop_on_failure", job->stop_on_failure);
-    put_checker(&w, &job->checker);
-    put_int(&w, "runs", job->runs);
-
-    put_flag(&w, "merge_stderr", job->merge_stderr);
-    put_flag(&w, "network", job->network);
-    put_flag(&w, "hints", job->hints);
-    put_text(&w, "cache", cache_names[job->cache]);
-    put_text(&w, "priority", priority_name(job->priority));
-    put_int(&w, "retention_us", job->retention_us);
-    put_raw(&w, "metadata", job->metadata);
-    put_text(&w, "webhook_url", job->webhook_url);
-    put_raw(&w, "face", job->face);
+    if (job->start_us)
+        put_int(&w, "start_at_us", job->start_us);
+    put_asked(&w, job);
     json_put_object_end(&w);
+}
+
+void job_fingerprint(const struct job *job, char out[HASH_TEXT])
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    struct json_writer w = { .out = &text };
+    json_put_object(&w);
+    put_asked(&w, job);
+    json_put_object_end(&w);
+    struct hash *h = hash_new();
+    hash_add(h, buf_str(&text));
+    hash_add_int(h, job->start_us ? job->start_us - job->created_us : 0);
+    hash_finish(h, out);
 }

@@ -98,7 +98,10 @@ struct job {
     int64_t retention_us; /* 0: the server's */
 
     const char *metadata;    /* JSON object as text, echoed; NULL */
-    const char *webhook_url; /* NULL */
+    const char *webhook_url; /* NULL; gets the native form by POST when the job is final */
+    const char *callback_url; /* NULL; Judge0's: gets its form by PUT */
+    const char *tenant;       /* NULL; whose it is: a short hash of the API key, set by the server */
+    int64_t start_us;         /* not run before that, wall clock; 0: at once. "delay_seconds" */
 
     /* What a face needs to render this job its own way: a JSON object as text, NULL for the native
      * face. Opaque below http. */
@@ -132,6 +135,12 @@ MUST_USE struct job *job_from_json(const struct json *json, bool stored, struct 
 
 /* Append the stored form. job_from_json(…, true) reads it back equal. */
 void job_to_json(const struct job *job, struct buf *out);
+
+/*
+ * A hash of what was asked for: equal for two jobs that differ in nothing but their id and the time
+ * they came. A delay counts by its length, not by the time it ends.
+ */
+void job_fingerprint(const struct job *job, char out[HASH_TEXT]);
 
 /*
  * Complete and check a job: language found in the catalogue, limits filled in from the defaults and

@@ -5,6 +5,7 @@
  * bounded by whoever read it.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "job/fields.h"
@@ -19,6 +20,8 @@ enum {
 };
 #define WEIGHT_MOST    1e9
 #define TOLERANCE_MOST 1e18
+#define URL_BYTES      2047
+#define DELAY_MOST     (30 * 24 * 3600) /* seconds */
 #define RETENTION_MOST (INT64_C(10) * 366 * 24 * 3600) /* seconds */
 
 /* ---- env ---- */
@@ -431,9 +434,51 @@ static bool read_face(struct reader *r, const char *key, const struct json *valu
     return read_json_text(r, key, value, SIZE_MAX, &r->job->face);
 }
 
+/* Where it leads is looked at by whoever sends there, each time. */
+static bool read_url(const struct reader *r, const char *key, const struct json *value,
+                     const char **ret)
+{
+    const char *url;
+    if (!field_text(r, key, value, URL_BYTES, &url))
+        return false;
+    if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
+        return refuse(r->e, r->where, key, "must begin with http:// or https://");
+    for (const char *p = url; *p; p++)
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+            return refuse(r->e, r->where, key, "must not hold spaces, controls or non-ASCII");
+    *ret = url;
+    return true;
+}
+
 static bool read_webhook(struct reader *r, const char *key, const struct json *value)
 {
-    return field_text(r, key, value, 4096, &r->job->webhook_url);
+    return read_url(r, key, value, &r->job->webhook_url);
+}
+
+static bool read_callback(struct reader *r, const char *key, const struct json *value)
+{
+    return field_text(r, key, value, URL_BYTES, &r->job->callback_url);
+}
+
+static bool read_tenant(struct reader *r, const char *key, const struct json *value)
+{
+    return field_name(r, key, value, &r->job->tenant);
+}
+
+/* From when the job came, which is now: a client cannot give both. */
+static bool read_delay(struct reader *r, const char *key, const struct json *value)
+{
+    double seconds = 0;
+    if (!field_double(r, key, value, DELAY_MOST, &seconds))
+        return false;
+    if (seconds > 0)
+        r->job->start_us = r->job->created_us + (int64_t)(seconds * (double)US_PER_S);
+    return true;
+}
+
+static bool read_start(struct reader *r, const char *key, const struct json *value)
+{
+    return field_int(r, key, value, 0, INT64_MAX, &r->job->start_us);
 }
 
 static const struct field job_fields[] = {
@@ -465,7 +510,11 @@ static const struct field job_fields[] = {
     { "retention_seconds", read_retention },
     { "retention_us", read_retention_us, KEY_STORED },
     { "metadata", read_metadata },
-    { "webhook_url", read_webhook, KEY_LATER },
+    { "webhook_url", read_webhook },
+    { "callback_url", read_callback, KEY_STORED },
+    { "tenant", read_tenant, KEY_STORED },
+    { "delay_seconds", read_delay },
+    { "start_at_us", read_start, KEY_STORED },
     { "collect", read_collect },
     { "store", NULL, KEY_LATER },
     { "face", read_face, KEY_STORED },

@@ -229,7 +229,14 @@ TEST(bad_jobs_are_refused_by_field_and_sentence)
         { BODY(",\"retention_seconds\":0"), "retention_seconds", "between 1" },
         { BODY(",\"retention_seconds\":9223372036854775807"), "retention_seconds", "between 1" },
         { BODY(",\"metadata\":[]"), "metadata", "an array" },
-        { BODY(",\"webhook_url\":\"http://x\""), "webhook_url", "not supported yet" },
+        { BODY(",\"webhook_url\":5"), "webhook_url", "must be a string" },
+        { BODY(",\"webhook_url\":\"ftp://x\""), "webhook_url", "http:// or https://" },
+        { BODY(",\"webhook_url\":\"http://x/a b\""), "webhook_url", "spaces" },
+        { BODY(",\"callback_url\":\"http://x\""), "callback_url", "set by the server" },
+        { BODY(",\"tenant\":\"t\""), "tenant", "set by the server" },
+        { BODY(",\"start_at_us\":1"), "start_at_us", "set by the server" },
+        { BODY(",\"delay_seconds\":-1"), "delay_seconds", "between 0" },
+        { BODY(",\"delay_seconds\":2592001"), "delay_seconds", "between 0" },
         { BODY(",\"collect\":\"*\""), "collect", "an array" },
         { BODY(",\"store\":false"), "store", "not supported yet" },
         { BODY(",\"id\":\"0b1c4f5e-0000-4000-8000-000000000000\""), "id", "set by the server" },
@@ -680,6 +687,9 @@ TEST(the_stored_form_keeps_everything)
     MUST(job);
     job->face = "{\"judge0\":{\"language_id\":54}}";
     job->webhook_url = "https://example.org/hook";
+    job->callback_url = "http://example.org/back";
+    job->tenant = "ab12";
+    job->start_us = job->created_us + 5;
     job->runs = 3;
     job->retention_us = 1500;
     CLEANUP(buf_done) struct buf text = { 0 };
@@ -704,12 +714,57 @@ TEST(the_stored_form_keeps_everything)
     assert_string_equal(back->face, job->face);
     assert_string_equal(back->metadata, job->metadata);
     assert_string_equal(back->webhook_url, job->webhook_url);
+    assert_string_equal(back->callback_url, job->callback_url);
+    assert_string_equal(back->tenant, "ab12");
+    assert_true(back->start_us == job->start_us);
     assert_int_equal(back->runs, 3);
     assert_true(back->retention_us == 1500);
     assert_int_equal(back->cache, CACHE_NONE);
     assert_int_equal(back->priority, PRIORITY_LOW);
     MUST(job_check(back, catalogue, &policy, &e));
     round_trip(back);
+}
+
+static void fingerprint_of(const char *text, char out[HASH_TEXT])
+{
+    struct err e = { 0 };
+    CLEANUP(job_free) struct job *job = checked(text, &e);
+    MUST(job);
+    job_fingerprint(job, out);
+}
+
+TEST(a_fingerprint_is_about_what_was_asked_not_when)
+{
+    static const char *const others[] = {
+        BODY(",\"stdin\":\"x\""),
+        BODY(",\"delay_seconds\":3"),
+        BODY(",\"priority\":\"low\""),
+        BODY(",\"metadata\":{\"a\":1}"),
+        BODY(",\"webhook_url\":\"http://x\""),
+        BODY(",\"limits\":{\"cpu_time_ms\":500}"),
+    };
+    char first[HASH_TEXT], again[HASH_TEXT];
+    fingerprint_of(BODY(",\"delay_seconds\":2.5"), first);
+    fingerprint_of(BODY(",\"delay_seconds\":2.5"), again);
+    assert_string_equal(first, again);
+    fingerprint_of(BODY(""), first);
+    fingerprint_of(BODY(""), again);
+    assert_string_equal(first, again);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        fingerprint_of(others[i], again);
+        assert_string_not_equal(first, again);
+    }
+}
+
+TEST(a_delay_counts_from_when_the_job_came)
+{
+    struct err e = { 0 };
+    CLEANUP(job_free) struct job *job = checked(BODY(",\"delay_seconds\":1.5"), &e);
+    MUST(job);
+    assert_true(job->start_us == job->created_us + 1500000);
+    CLEANUP(job_free) struct job *now = checked(BODY(",\"delay_seconds\":0"), &e);
+    MUST(now);
+    assert_true(now->start_us == 0);
 }
 
 TEST(a_damaged_stored_job_is_refused)
@@ -775,7 +830,9 @@ int main(void)
         T(two_files_may_not_claim_one_place),
         T(the_policy_bounds_tests_files_and_bytes),
         T(the_stored_form_keeps_everything),
-        T(a_damaged_stored_job_is_refused),
+        T(a_fingerprint_is_about_what_was_asked_not_when),
+    T(a_delay_counts_from_when_the_job_came),
+    T(a_damaged_stored_job_is_refused),
         T(priorities_have_names),
     };
     return cmocka_run_group_tests(tests, load_languages, free_languages);
