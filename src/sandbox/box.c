@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "sandbox/message.h"
+#include "sandbox/remedy.h"
 
 enum { KEEPER_END = 3, PROBE_LANE = 1023 };
 enum { GRACE_MS = 60 * 1000 }; /* what a lane may take beyond the wall limit of its plan */
@@ -38,13 +39,14 @@ struct box {
     struct keeper *keeper;
     int lane;
     struct wire wire; /* of the calling thread */
-    int64_t number;   /* of the last run */
     bool kept;        /* the next plan continues in what the last one left */
     _Atomic int64_t rebuilds;
 
-    pthread_mutex_t lock; /* guards what box_cancel() looks at */
+    pthread_mutex_t lock; /* guards what box_cancel() looks at; the calling thread alone writes */
     int sock;             /* -1: broken, the next call opens another */
-    bool running;
+    int64_t number;       /* of the last run */
+    bool called, sent;    /* box_run() is at work; the lane has its plan */
+    bool cancelled;       /* since it was called */
 };
 
 /* ---- the keeper ---- */
@@ -138,6 +140,23 @@ void keeper_stop(struct keeper *k)
     free(k);
 }
 
+/* The layer an error is about: a shortage has its own remedy; the keeper's troubles have no layer. */
+static void explain(struct layers *layers, const struct err *e)
+{
+    struct layer *broken = NULL;
+    for (int i = 0; i < layers->count && !broken; i++)
+        if (!layers->at[i].ok)
+            broken = &layers->at[i];
+    if (!broken) {
+        broken = &layers->at[0];
+        layers->count = 1;
+        *broken = (struct layer){ .name = "keeper", .fix = "look at the kernel's log" };
+        snprintf(broken->detail, sizeof broken->detail, "%.159s", e->text);
+    }
+    if (is_shortage(e->sys))
+        snprintf(broken->fix, sizeof broken->fix, "%s", remedy_of(e->sys));
+}
+
 /* A lane with this number: its socket, or -1 and e. layers is filled either way. */
 static int ask_for_lane(struct keeper *k, int lane, struct layers *layers, struct err *e)
 {
@@ -156,6 +175,8 @@ static int ask_for_lane(struct keeper *k, int lane, struct layers *layers, struc
         layers_get(w, layers);
         wire_get_err(w, e);
         sock = ok ? wire_take_fd(w) : -1;
+        if (sock < 0)
+            explain(layers, e);
     }
     pthread_mutex_unlock(&k->lock);
     return sock;
@@ -163,12 +184,11 @@ static int ask_for_lane(struct keeper *k, int lane, struct layers *layers, struc
 
 /* ---- boxes ---- */
 
-static void add_fix(struct err *e, const struct layers *layers)
+static void add_fix(struct err *e, const char *fix)
 {
-    const struct layer *l = layers_broken(layers);
     size_t len = strlen(e->text);
-    if (l && l->fix[0] && len + 16 < sizeof e->text)
-        snprintf(e->text + len, sizeof e->text - len, " (to mend it: %.150s)", l->fix);
+    if (fix && fix[0] && len + 16 < sizeof e->text)
+        snprintf(e->text + len, sizeof e->text - len, " (to mend it: %.150s)", fix);
 }
 
 static bool open_lane(struct box *b, struct err *e)
@@ -176,7 +196,8 @@ static bool open_lane(struct box *b, struct err *e)
     struct layers layers;
     int sock = ask_for_lane(b->keeper, b->lane, &layers, e);
     if (sock < 0) {
-        add_fix(e, &layers);
+        const struct layer *broken = layers_broken(&layers);
+        add_fix(e, broken ? broken->fix : NULL);
         return false;
     }
     const struct timeval second = { .tv_sec = 1 };
@@ -210,11 +231,24 @@ void box_close(struct box *b)
     free(b);
 }
 
-static void set_running(struct box *b, bool running)
+static void set_called(struct box *b, bool called)
 {
     pthread_mutex_lock(&b->lock);
-    b->running = running;
+    b->called = called;
+    b->sent = b->cancelled = false;
     pthread_mutex_unlock(&b->lock);
+}
+
+/* With the lock: behind the whole plan, not in between its packets. */
+static void send_cancel(struct box *b)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    struct err ignored;
+    if (!b->sent || !b->cancelled)
+        return;
+    wire_start(&w, WIRE_CANCEL);
+    wire_put_int(&w, b->number);
+    (void)!wire_send(b->sock, &w, &ignored);
 }
 
 static void mark_broken(struct box *b)
@@ -222,7 +256,7 @@ static void mark_broken(struct box *b)
     pthread_mutex_lock(&b->lock);
     fd_close(b->sock);
     b->sock = -1;
-    b->running = false;
+    b->sent = false;
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -275,11 +309,15 @@ static bool plan_check(const struct plan *p, struct err *e)
 
 static bool send_plan(struct box *b, const struct plan *plan, struct err *e)
 {
+    pthread_mutex_lock(&b->lock);
     b->number++;
     wire_start(&b->wire, WIRE_PLAN);
     wire_put_int(&b->wire, b->number);
     plan_put(&b->wire, plan);
-    if (wire_send(b->sock, &b->wire, e))
+    bool sent = b->sent = wire_send(b->sock, &b->wire, e);
+    send_cancel(b);
+    pthread_mutex_unlock(&b->lock);
+    if (sent)
         return true;
     mark_broken(b);
     return err_add(e, "lane %d", b->lane);
@@ -304,7 +342,6 @@ static bool hand_over(struct box *b, const struct plan *plan, struct err *e)
     for (int tries = 0; tries < 2; tries++) {
         if (!ensure_lane(b, e))
             return false;
-        set_running(b, true);
         if (send_plan(b, plan, e))
             return true;
         if (e->kind != ERR_UNAVAILABLE)
@@ -321,6 +358,7 @@ static bool read_report(struct box *b, struct report *ret, struct err *e)
         return true;
     if (mine && w->type == WIRE_TROUBLE) {
         wire_get_err(w, e);
+        add_fix(e, remedy_of(e->sys));
         return err_add(e, "lane %d", b->lane);
     }
     mark_broken(b);
@@ -332,27 +370,23 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
     if (!plan_check(plan, e))
         return false;
     int64_t patience_ms = MIN(plan->limits.wall_us / 1000, (int64_t)INT_MAX) + GRACE_MS;
+    set_called(b, true);
     bool ok = hand_over(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     if (ok && b->wire.type == WIRE_GONE) { /* nothing had begun */
         mark_broken(b);
         ok = hand_over(b, plan, e) && hear_answer(b, plan, patience_ms, e);
     }
     ok = ok && read_report(b, ret, e);
-    set_running(b, false);
+    set_called(b, false);
     b->kept = ok && plan->keep;
     return ok;
 }
 
 void box_cancel(struct box *b)
 {
-    CLEANUP(wire_done) struct wire w = { 0 };
-    struct err ignored;
     pthread_mutex_lock(&b->lock);
-    if (b->running && b->sock >= 0) {
-        wire_start(&w, WIRE_CANCEL);
-        wire_put_int(&w, b->number);
-        (void)!wire_send(b->sock, &w, &ignored);
-    }
+    b->cancelled = b->called;
+    send_cancel(b);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -426,11 +460,7 @@ bool keeper_probe(struct keeper *k, struct layer *layers, int *ret, struct err *
     b->sock = ask_for_lane(k, PROBE_LANE, &found, e);
     if (b->sock < 0 && e->kind == ERR_UNAVAILABLE)
         return false;
-    if (b->sock < 0 && !layers_broken(&found)) {
-        found.at[0] = (struct layer){ .name = "keeper", .fix = "look at the kernel's log" };
-        snprintf(found.at[0].detail, sizeof found.at[0].detail, "%.159s", e->text);
-        found.count = 1;
-    } else if (b->sock >= 0) {
+    if (b->sock >= 0) {
         struct layer *last = &found.at[found.count++];
         *last = (struct layer){ .name = "trivial program" };
         last->ok = run_trivial(k, b, last);

@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "sandbox/lane.h"
+#include "sandbox/remedy.h"
 #include "sandbox/pattern.h"
 
 enum { WALK_LEVELS = 16, WALK_ENTRIES = 20000, WALK_PATH = 1024 };
@@ -98,6 +99,8 @@ static bool take_file(struct walk *w, struct err *e)
 {
     struct stat st;
     CLEANUP(fd_close) int fd = open_beneath(w->lane->space.box, w->path);
+    if (fd < 0 && is_shortage(errno))
+        return err_sys(e, "collect: open");
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return true; /* vanished is impossible, unreadable or odd: not collected */
     int pattern = choose_pattern(w, st.st_size);
@@ -139,7 +142,9 @@ static bool walk_entry(struct walk *w, int folder, const struct dirent *d, size_
         return true;
     CLEANUP(fd_close)
     int sub = openat(folder, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return sub < 0 || walk_folder(w, sub, now, level + 1, e);
+    if (sub < 0)
+        return !is_shortage(errno) || err_sys(e, "collect: open a folder");
+    return walk_folder(w, sub, now, level + 1, e);
 }
 
 static bool walk_folder(struct walk *w, int folder, size_t len, int level, struct err *e)
@@ -148,7 +153,7 @@ static bool walk_folder(struct walk *w, int folder, size_t len, int level, struc
     DIR *all = copy >= 0 ? fdopendir(copy) : NULL;
     if (!all) {
         fd_close(copy);
-        return true;
+        return !is_shortage(errno) || err_sys(e, "collect: open a folder");
     }
     bool ok = true;
     for (struct dirent *d = readdir(all); d && ok; d = readdir(all)) {

@@ -103,7 +103,10 @@ NORETURN static void init_main(struct lane *l, const int alive[2])
     struct err e;
     struct helper *me = &l->shared->init;
     prctl(PR_SET_NAME, "box-init");
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        err_sys(&e, "die with the lane");
+        helper_failed(me, &e);
+    }
     if (is_orphan(alive))
         _exit(1);
     setsid(); /* within a session anybody may send SIGCONT, so programs are in another */

@@ -199,6 +199,20 @@ static void answer_map(int sock, pid_t pid, const struct lane_setup *s)
     (void)!wire_send(sock, &w, &lost);
 }
 
+/* What kept the lane from starting, in the words of one that failed to build itself. */
+static void tell_failure(int keeper)
+{
+    CLEANUP(wire_done) struct wire w = { 0 };
+    const struct layers none = { .count = 0 };
+    struct err e, lost;
+    err_sys(&e, "execute evalx-box");
+    wire_start(&w, WIRE_BUILT);
+    wire_put_int(&w, false);
+    layers_put(&w, &none);
+    wire_put_err(&w, &e);
+    (void)!wire_send(keeper, &w, &lost);
+}
+
 NORETURN static void exec_lane(const struct keeper_state *k, int sock, int keeper)
 {
     static char name[] = "evalx-box", role[] = "--lane";
@@ -211,9 +225,10 @@ NORETURN static void exec_lane(const struct keeper_state *k, int sock, int keepe
     int a = fcntl(sock, F_DUPFD_CLOEXEC, 10), b = fcntl(keeper, F_DUPFD_CLOEXEC, 10);
     if (a >= 0 && b >= 0 && dup2(a, LANE_SOCKET) >= 0 && dup2(b, LANE_KEEPER_SOCKET) >= 0) {
         close_range(LANE_FDS, ~0U, CLOSE_RANGE_CLOEXEC);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        syscall(SYS_execveat, k->self, "", argv, env, AT_EMPTY_PATH);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+            syscall(SYS_execveat, k->self, "", argv, env, AT_EMPTY_PATH);
     }
+    tell_failure(b >= 0 ? b : keeper);
     _exit(127);
 }
 
@@ -344,6 +359,17 @@ static bool user_namespaces_work(void)
 }
 
 /* What all lanes need: who we are, the filter, the cgroups. In this order, each with its layer. */
+static bool prepare_descriptors(struct keeper_state *k, struct err *e)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    return (k->signals >= 0 && k->self >= 0) || err_sys(e, "descriptors of its own");
+}
+
 static bool prepare_user(struct keeper_state *k, struct err *e)
 {
     k->root = geteuid() == 0;
@@ -369,6 +395,7 @@ struct preparation {
 };
 
 static const struct preparation preparations[] = {
+    { "keeper", "look at the kernel's log", prepare_descriptors },
     { "user namespace", "run as root, or allow user namespaces (sysctl user.max_user_namespaces)",
       prepare_user },
     { "system call filter", "the kernel needs CONFIG_SECCOMP_FILTER", prepare_filter },
@@ -380,14 +407,8 @@ static const struct preparation preparations[] = {
 
 static void prepare(struct keeper_state *k)
 {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
     k->lanes = calloc(LANES_KEPT + 1, sizeof *k->lanes);
     CHECK(k->lanes != NULL);
-    k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    k->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     sched_getaffinity(0, sizeof k->cpus, &k->cpus);
     err_reset(&k->broken);
     for (size_t i = 0; i < COUNT_OF(preparations); i++) {

@@ -346,20 +346,23 @@ NORETURN static void serve(struct lane *l)
     _exit(0);
 }
 
-static void share_memory(struct lane *l)
+static bool share_memory(struct lane *l, struct err *e)
 {
     l->shared =
         mmap(NULL, sizeof *l->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(l->shared != MAP_FAILED);
+    if (l->shared == MAP_FAILED)
+        return err_sys(e, "memory shared with the helpers");
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
     l->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    CHECK(l->signals >= 0);
+    if (l->signals < 0)
+        return err_sys(e, "a descriptor for signals");
     l->ahead = (struct ahead){ -1, -1, { -1, -1 }, { -1, -1 } };
     for (int i = 0; i < EXE_COPIES; i++)
         l->exes[i].fd = -1;
+    return true;
 }
 
 static bool receive_setup(struct lane *l, struct err *e)
@@ -400,10 +403,10 @@ void lane_main(void)
     l->real_root = geteuid() == 0;
     fcntl(l->sock, F_SETFD, FD_CLOEXEC);
     fcntl(l->keeper, F_SETFD, FD_CLOEXEC);
-    share_memory(l);
-    bool ok = receive_setup(l, &e) && build(l, &e);
+    bool ok = share_memory(l, &e) && receive_setup(l, &e) && build(l, &e);
     /* A change of user cleared it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (ok && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        ok = err_sys(&e, "die with the keeper");
     if (!tell_keeper(l, ok, &e) || !ok)
         _exit(1);
     l->wiped = true;

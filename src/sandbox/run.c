@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "sandbox/lane.h"
+#include "sandbox/remedy.h"
 #include "sandbox/still.h"
 
 enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
@@ -39,6 +40,8 @@ enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
 enum { OWN_PROCESSES = 3 };
 /* Most programs end soon and fit their output into the pipe: so long nobody is woken to read it. */
 enum { EARLY_US = 1000 };
+/* Not cloned yet when it is to be stopped: look again then; and how long that may take at most. */
+enum { UNBORN_US = 200, PATIENCE_US = 10 * 1000 * 1000 };
 enum { WATCH_SIGNALS, WATCH_OUT, WATCH_ERR, WATCH_SERVER, WATCHED };
 
 struct stream {
@@ -191,7 +194,7 @@ static bool set_cores(const struct run *r, bool all, struct err *e)
 {
     cpu_set_t one;
     CPU_ZERO(&one);
-    if (!r->plan->all_cores || r->l->setup.cpu < 0)
+    if (!r->plan->all_cores || r->l->setup.cpu < 0 || r->l->spawner == 0)
         return true;
     CPU_SET((size_t)r->l->setup.cpu, &one);
     if (sched_setaffinity(r->l->spawner, sizeof one, all ? &r->l->all_cpus : &one) != 0)
@@ -221,11 +224,19 @@ static bool prepare(struct run *r, struct report *report, struct err *e)
 
 /* ---- watch ---- */
 
+/* The spawner has cloned it. */
+static bool is_there(const struct run *r)
+{
+    return atomic_load(&r->l->shared->pid) != 0;
+}
+
+/* What is about to be cloned would not be hit: only what was there before has been stopped. */
 static void stop(struct run *r)
 {
+    bool there = is_there(r);
     if (!lane_kill_all(r->l))
         r->l->broken = true;
-    r->stopped = true;
+    r->stopped = there || r->l->broken;
 }
 
 /* Take what is there; at limit + 1 bytes the stream is over its limit. */
@@ -338,39 +349,45 @@ static void note_start(struct run *r)
     r->start_us = MAX(r->start_us, cloned_us);
 }
 
+static bool any_limit(const struct run *r)
+{
+    return r->cancelled || r->over_output || r->over_cpu || r->over_wall;
+}
+
 /* How long poll may sleep; notes the limits that are reached. */
 static int64_t check_deadlines(struct run *r)
 {
     int64_t now = mono_us();
     note_start(r);
+    bool there = is_there(r);
     int64_t wall_end = r->start_us + r->plan->limits.wall_us;
-    if (now >= wall_end)
+    if (there && now >= wall_end)
         r->over_wall = true;
     if (r->cpu_check_us != 0 && now >= r->cpu_check_us)
         r->cpu_check_us = check_cpu(r, now);
     int64_t next = r->cpu_check_us != 0 ? MIN(r->cpu_check_us, wall_end) : wall_end;
     if (r->watch_still && !r->stopped)
         next = MIN(next, check_still(r, now));
-    return r->stopped ? US_PER_S : MAX(next - now, (int64_t)0);
-}
-
-static bool any_limit(const struct run *r)
-{
-    return r->cancelled || r->over_output || r->over_cpu || r->over_wall;
+    if (r->stopped)
+        return US_PER_S;
+    return any_limit(r) ? (int64_t)UNBORN_US : MAX(next - now, there ? 0 : (int64_t)UNBORN_US);
 }
 
 /*
  * So little memory that not even the start fits: the kernel refused to clone, or killed the spawner
  * for it. That is the program's limit at work, no trouble of ours.
  */
+static bool is_tight(const struct run *r)
+{
+    const struct cgroup *g = &r->l->cgroup;
+    return r->plan->limits.memory_bytes < STARVING_BYTES || g->ops == &cgroup_none ||
+           g->ops->oom_kills(g) > 0;
+}
+
 static bool is_starved(const struct run *r)
 {
-    const struct shared *s = r->l->shared;
-    const struct cgroup *g = &r->l->cgroup;
-    bool never_started =
-        atomic_load(&s->failed) == ENOMEM || (r->l->spawner == 0 && atomic_load(&s->pid) == 0);
-    return never_started &&
-           (g->ops->oom_kills(g) > 0 || r->plan->limits.memory_bytes < STARVING_BYTES);
+    bool refused = atomic_load(&r->l->shared->failed) == ENOMEM;
+    return (refused || (r->l->spawner == 0 && !is_there(r))) && is_tight(r);
 }
 
 /*
@@ -402,9 +419,11 @@ static bool is_lost(const struct run *r, struct err *e)
         return !err_sysno(e, atomic_load(&s->failed), "start the program");
     if (r->l->init == 0)
         return !err_set(e, ERR_SYSTEM, "the box's init died");
-    if (r->l->spawner == 0 && atomic_load(&s->pid) == 0)
+    if (r->l->spawner == 0 && !is_there(r))
         return !err_set(e, ERR_SYSTEM, "the spawner died");
-    if (r->stopped && mono_us() > r->start_us + r->plan->limits.wall_us + 10 * US_PER_S)
+    if (!is_there(r) && mono_us() > r->start_us + PATIENCE_US)
+        return !err_set(e, ERR_SYSTEM, "the spawner does not start the program");
+    if (r->stopped && mono_us() > r->start_us + r->plan->limits.wall_us + PATIENCE_US)
         return !err_set(e, ERR_SYSTEM, "the program cannot be killed");
     return false;
 }
@@ -531,6 +550,8 @@ static bool child_failed(const struct shared *s, struct err *e)
                                          [CHILD_RLIMIT] = "limits",
                                          [CHILD_FOLDER] = "folder",
                                          [CHILD_IDENTITY] = "user" };
+    if (s->step == CHILD_EXEC && is_shortage(s->step_errno))
+        return !err_sysno(e, s->step_errno, "execute the program");
     if (s->step == CHILD_FINE || s->step == CHILD_EXEC)
         return false;
     return !err_sysno(e, s->step_errno, "prepare the program's %s", names[s->step]);
@@ -564,6 +585,27 @@ static void start(struct run *r)
     word_wake(&s->go);
 }
 
+/* From the start to what is known of it, nobody left in the box. */
+static bool carry_out(struct run *r, struct report *report, struct err *e)
+{
+    const struct shared *s = r->l->shared;
+    start(r);
+    if (!watch(r, e))
+        return false;
+    note_start(r);
+    bool no_memory = s->step != CHILD_FINE && s->step_errno == ENOMEM;
+    r->starved = r->starved || (no_memory && is_tight(r));
+    if (!r->starved && child_failed(s, e))
+        return false;
+
+    if (!empty_box(r))
+        r->l->broken = true; /* measured well, but nobody else may use this box */
+    stream_drain(r, &r->out);
+    stream_drain(r, &r->err);
+    conclude(r, report);
+    return true;
+}
+
 bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct report *report,
               struct err *e)
 {
@@ -576,25 +618,12 @@ bool run_plan(struct lane *l, const struct plan *p, int64_t run_no, struct repor
                      .exe = -1,
                      .out = { .read = -1, .write = -1 },
                      .err = { .read = -1, .write = -1 } };
-    if (!prepare(&r, report, e))
-        return err_add(e, "prepare");
-    start(&r);
-    if (!watch(&r, e))
-        return false;
-    note_start(&r);
-    r.starved = r.starved || (l->shared->step != CHILD_FINE && l->shared->step_errno == ENOMEM);
-    if (!r.starved && child_failed(l->shared, e))
-        return false;
-
-    if (!empty_box(&r))
-        l->broken = true; /* measured well, but nobody else may use this box */
-    stream_drain(&r, &r.out);
-    stream_drain(&r, &r.err);
-    conclude(&r, report);
+    bool ok = prepare(&r, report, e) || err_add(e, "prepare");
+    ok = ok && carry_out(&r, report, e);
     struct err ignored;
     if (!set_cores(&r, false, &ignored))
         l->broken = true;
-    if (!l->broken && !collect_files(l, p, report, e))
+    if (!ok || (!l->broken && !collect_files(l, p, report, e)))
         return false;
     report->overhead_us = mono_us() - begin_us - report->wall_us;
     return true;

@@ -120,9 +120,9 @@ NORETURN static void spawner_main(struct lane *l)
     struct err e;
     struct shared *s = l->shared;
     uint32_t done = atomic_load(&s->go);
-    if (!settle_in(l, &e))
+    if (!settle_in(l, &e) ||
+        (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 && !err_sys(&e, "die with the lane")))
         helper_failed(&s->spawner, &e);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != l->self)
         _exit(1);
     helper_ready(&s->spawner);

@@ -155,12 +155,13 @@ static bool send_surplus(int sock, const struct wire *w, size_t *first, struct e
 bool wire_send(int sock, struct wire *w, struct err *e)
 {
     size_t first = 0;
-    if (!send_surplus(sock, w, &first, e))
+    if (w->fd_count > 0 && !send_surplus(sock, w, &first, e))
         return false;
+    const int *fds = w->fd_count > 0 ? w->fds + first : NULL;
 
     struct head head = { .magic = MAGIC, .type = w->type, .body_len = (uint32_t)w->body.len };
     if (w->body.len <= PACKET_BYTES - sizeof head)
-        return send_packet(sock, &head, buf_str(&w->body), w->fds + first, w->fd_count - first, e);
+        return send_packet(sock, &head, buf_str(&w->body), fds, w->fd_count - first, e);
 
     if (w->body.len > BODY_MAX)
         return err_set(e, ERR_LIMIT, "message of %zu bytes", w->body.len);

@@ -21,16 +21,19 @@ class Broken(Exception):
 class Lanes:
     """Lanes 0..count-1 of one keeper, in one process that has a secret in its environment."""
 
-    def __init__(self, count, secret):
+    def __init__(self, count, secret, before=(), program=None):
+        """before: words in front of the driver's command; program: another evalx-box."""
         self.count = count
         self.secret = secret
+        self.before = [str(word) for word in before]
+        self.program = program or evalx_box()
         self.next_id = 0
         self.start()
 
     def start(self):
         name, _, value = self.secret.partition("=")
         self.driver = subprocess.Popen(
-            [str(boxrun()), "--keeper", str(evalx_box()), "--jobs",
+            [*self.before, str(boxrun()), "--keeper", str(self.program), "--jobs",
              "--lanes", str(self.count), *extra_arguments()],
             env={**os.environ, name: value}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             restore_signals=False)  # a server ignores SIGPIPE, too
@@ -82,6 +85,10 @@ class Lanes:
 
     def run_together(self, jobs, may_fail=False):
         """Start all, each on its lane; their reports in the same order."""
+        return self.hear(jobs, self.begin(jobs), may_fail)
+
+    def begin(self, jobs):
+        """Start all; their ids, for hear()."""
         ids = []
         for job in jobs:
             self.next_id += 1
@@ -89,6 +96,14 @@ class Lanes:
             line = {"id": self.next_id, "lane": 0, "env": PLAIN_ENV, "limits": limits(cases.LIMITS)}
             self.driver.stdin.write(json.dumps({**line, **job}).encode() + b"\n")
         self.driver.stdin.flush()
+        return ids
+
+    def cancel(self, lane):
+        """Break off what the lane runs now."""
+        self.driver.stdin.write(json.dumps({"lane": lane, "cancel": True}).encode() + b"\n")
+        self.driver.stdin.flush()
+
+    def hear(self, jobs, ids, may_fail=False):
         replies = {}
         while len(replies) < len(jobs):
             reply = self.read()
