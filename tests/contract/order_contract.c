@@ -118,7 +118,7 @@ static void model_pull(struct model *m, struct queue *q)
     struct err e;
     struct ticket t;
     int expected = model_next(m);
-    enum got got = queue_pull(q, 0, &t, &e);
+    enum got got = pull_one(q, 0, &t, &e);
     assert_int_equal(got, expected < 0 ? GOT_NONE : GOT_ONE);
     if (expected < 0)
         return;

@@ -244,7 +244,7 @@ static void *pull_long(void *arg)
     struct puller *p = arg;
     struct err e;
     atomic_store(&p->begun, true);
-    p->got = queue_pull(p->q, 600 * US_PER_S, &p->ticket, &e);
+    p->got = pull_one(p->q, 600 * US_PER_S, &p->ticket, &e);
     return NULL;
 }
 
@@ -287,7 +287,7 @@ QUEUE(a_waiting_pull_gets_a_delayed_id_on_time)
     struct ticket t;
     push(w->q, "a", 1, 20000);
     int64_t begin = mono_us();
-    assert_int_equal(queue_pull(w->q, 600 * US_PER_S, &t, &e), GOT_ONE);
+    assert_int_equal(pull_one(w->q, 600 * US_PER_S, &t, &e), GOT_ONE);
     assert_true(mono_us() - begin >= 20000 - 1000);
     assert_true(mono_us() - begin < 60 * US_PER_S);
 }
@@ -297,7 +297,7 @@ QUEUE(a_pull_ends_when_its_time_is_over)
     struct err e;
     struct ticket t;
     int64_t begin = mono_us();
-    assert_int_equal(queue_pull(q, 10000, &t, &e), GOT_NONE);
+    assert_int_equal(pull_one(q, 10000, &t, &e), GOT_NONE);
     assert_true(mono_us() - begin >= 10000);
 }
 
@@ -315,7 +315,7 @@ QUEUE(wake_ends_pulls_in_progress_and_later_ones)
     push(q, "a", 1, 0);
     struct err e;
     struct ticket t;
-    assert_int_equal(queue_pull(q, 600 * US_PER_S, &t, &e), GOT_NONE);
+    assert_int_equal(pull_one(q, 600 * US_PER_S, &t, &e), GOT_NONE);
 }
 
 /* ---- many at once ---- */
@@ -334,7 +334,7 @@ static void *pull_and_ack(void *arg)
     struct err e;
     struct ticket t;
     while (atomic_load(&crowd->got) < IDS) {
-        if (queue_pull(crowd->q, 1000, &t, &e) != GOT_ONE)
+        if (pull_one(crowd->q, 1000, &t, &e) != GOT_ONE)
             continue;
         atomic_fetch_add(&crowd->got, 1);
         atomic_fetch_add(&crowd->seen[strtol(t.id, NULL, 10)], 1);
@@ -351,7 +351,7 @@ static void *push_all(void *arg)
     struct err e;
     for (int i = 0; i < IDS; i++) {
         snprintf(id, sizeof id, "%d", i);
-        if (!queue_push(crowd->q, id, i % QUEUE_PRIORITIES, 0, &e))
+        if (!queue_push(crowd->q, &(struct queue_entry){ id, i % QUEUE_PRIORITIES, NULL, 0 }, &e))
             abort();
     }
     return NULL;

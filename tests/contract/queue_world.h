@@ -3,6 +3,7 @@
 #ifndef EVALX_TESTS_QUEUE_WORLD_H
 #define EVALX_TESTS_QUEUE_WORLD_H
 
+#include "base/buf.h"
 #include "contract.h"
 #include "drivers/sqlite.h"
 #include "queue/queue.h"
@@ -93,14 +94,29 @@ UNUSED static void reopen(struct world *w, int64_t (*now_us)(void))
 static void push(struct queue *q, const char *id, int priority, int64_t delay_us)
 {
     struct err e;
-    MUST(queue_push(q, id, priority, delay_us, &e));
+    MUST(queue_push(q, &(struct queue_entry){ id, priority, NULL, delay_us }, &e));
+}
+
+UNUSED static void push_for(struct queue *q, const char *tenant, const char *id, int priority)
+{
+    struct err e;
+    MUST(queue_push(q, &(struct queue_entry){ id, priority, tenant, 0 }, &e));
+}
+
+static enum got pull_one(struct queue *q, int64_t wait_us, struct ticket *ret, struct err *e)
+{
+    int count;
+    enum got got = queue_pull(q, wait_us, ret, 1, &count, e);
+    if (count != (got == GOT_ONE)) /* also in threads, where assertions cannot jump */
+        abort();
+    return got;
 }
 
 static struct ticket pull(struct queue *q)
 {
     struct err e;
     struct ticket t = { 0 };
-    assert_int_equal(queue_pull(q, 0, &t, &e), GOT_ONE);
+    assert_int_equal(pull_one(q, 0, &t, &e), GOT_ONE);
     return t;
 }
 
@@ -116,13 +132,44 @@ UNUSED static void is_empty(struct queue *q)
 {
     struct err e;
     struct ticket t;
-    assert_int_equal(queue_pull(q, 0, &t, &e), GOT_NONE);
+    assert_int_equal(pull_one(q, 0, &t, &e), GOT_NONE);
 }
 
 UNUSED static void ack(struct queue *q, const struct ticket *t)
 {
     struct err e;
     MUST(queue_ack(q, t, &e));
+}
+
+UNUSED static void bury(struct queue *q, const struct ticket *t, const char *reason)
+{
+    struct err e;
+    MUST(queue_bury(q, t, reason, &e));
+}
+
+UNUSED static struct queue_view look(struct queue *q, const char *id)
+{
+    struct err e;
+    struct queue_view v = { 0 };
+    assert_int_equal(queue_look(q, id, &v, &e), GOT_ONE);
+    assert_string_equal(v.id, id);
+    return v;
+}
+
+static void add_id(void *arg, const struct queue_view *v)
+{
+    buf_addf(arg, " %s", v->id);
+}
+
+/* The ids in one place, in the order of the list: " a b c". */
+UNUSED static void list_is(struct queue *q, enum queue_place place, int64_t offset, int limit,
+                           const char *expected)
+{
+    struct err e;
+    CLEANUP(buf_done) struct buf ids = { 0 };
+    buf_add_text(&ids, "");
+    MUST(queue_list(q, place, offset, limit, add_id, &ids, &e));
+    assert_string_equal(ids.ptr, expected);
 }
 
 UNUSED static struct queue_stats stats_of(struct queue *q)
