@@ -25,6 +25,7 @@
 #include "sandbox/remedy.h"
 
 enum { KEEPER_END = 3, PROBE_LANE = 1023 };
+enum { GREETING_S = 20 };
 enum { GRACE_MS = 60 * 1000 }; /* what a lane may take beyond the wall limit of its plan */
 
 struct keeper {
@@ -78,6 +79,7 @@ static bool find_program(const struct keeper_config *c, char out[PATH_MAX], stru
     return err_set(e, ERR_SYSTEM, "evalx-box is not beside %.180s", own);
 }
 
+/* Takes sock over. */
 static bool spawn_keeper(struct keeper *k, int sock, struct err *e)
 {
     static char *const env[] = { NULL };
@@ -101,7 +103,30 @@ static bool spawn_keeper(struct keeper *k, int sock, struct err *e)
     int rc = posix_spawn(&k->pid, k->program, &files, &how, argv, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&how);
+    fd_close(sock); /* else its end would not be seen */
     return rc == 0 || err_sysno(e, rc, "start %s", k->program);
+}
+
+/* evalx-box must be made of the same sources: messages of others would be misread. */
+static bool greet(struct keeper *k, struct err *e)
+{
+    const struct timeval patience = { .tv_sec = GREETING_S }, for_ever = { 0 };
+    struct err lost;
+    wire_start(&k->wire, WIRE_HELLO);
+    wire_put_text(&k->wire, wire_build_id);
+    setsockopt(k->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (!wire_send(k->sock, &k->wire, e) || wire_receive(k->sock, &k->wire, &lost) != GOT_ONE ||
+        k->wire.type != WIRE_HELLO)
+        return err_set(e, ERR_SYSTEM,
+                       "%s does not greet as evalx-box of this build (%s) does: install both from "
+                       "one build",
+                       k->program, wire_build_id);
+    setsockopt(k->sock, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof for_ever);
+    const char *theirs = wire_get_text(&k->wire);
+    if (strcmp(theirs, wire_build_id) == 0)
+        return true;
+    return err_set(e, ERR_SYSTEM, "%s is of build %s, evalx of %s: install both from one build",
+                   k->program, theirs, wire_build_id);
 }
 
 struct keeper *keeper_start(const struct keeper_config *config, struct err *e)
@@ -119,10 +144,15 @@ struct keeper *keeper_start(const struct keeper_config *config, struct err *e)
         return NULL;
     }
     k->sock = ends[0];
-    CLEANUP(fd_close) int theirs = ends[1];
+    if (!spawn_keeper(k, ends[1], e))
+        return NULL;
+    if (!greet(k, e)) {
+        kill(k->pid, SIGKILL); /* whatever it is */
+        return NULL;
+    }
     wire_start(&k->wire, WIRE_CONFIG);
     config_put(&k->wire, config ? config : &plain);
-    if (!spawn_keeper(k, theirs, e) || !wire_send(k->sock, &k->wire, e))
+    if (!wire_send(k->sock, &k->wire, e))
         return NULL;
     return TAKE(k);
 }
@@ -140,7 +170,8 @@ void keeper_stop(struct keeper *k)
     free(k);
 }
 
-/* The layer an error is about: a shortage has its own remedy; the keeper's troubles have no layer. */
+/* The layer an error is about: a shortage has its own remedy; the keeper's troubles have no layer.
+ */
 static void explain(struct layers *layers, const struct err *e)
 {
     struct layer *broken = NULL;

@@ -22,8 +22,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "sandbox/lane.h"
-#include "sandbox/remedy.h"
 #include "sandbox/pattern.h"
+#include "sandbox/remedy.h"
 
 enum { WALK_LEVELS = 16, WALK_ENTRIES = 20000, WALK_PATH = 1024 };
 

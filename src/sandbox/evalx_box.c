@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 {
     const char *role = argc == 2 ? argv[1] : "";
     if (strcmp(role, "--version") == 0) {
-        printf("evalx-box %s\n", EVALX_VERSION);
+        printf("evalx-box %s (build %s)\n", EVALX_VERSION, wire_build_id);
         return 0;
     }
     default_signals();

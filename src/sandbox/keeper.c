@@ -423,6 +423,22 @@ static void prepare(struct keeper_state *k)
     }
 }
 
+/* Say who we are; whoever started us must be the same. */
+static bool greet(struct wire *w)
+{
+    struct err e;
+    bool same = wire_receive(KEEPER_SOCKET, w, &e) == GOT_ONE && w->type == WIRE_HELLO &&
+                strcmp(wire_get_text(w), wire_build_id) == 0;
+    wire_start(w, WIRE_HELLO);
+    wire_put_text(w, wire_build_id);
+    if (wire_send(KEEPER_SOCKET, w, &e) && !same)
+        fprintf(stderr,
+                "evalx-box is of build %s, the evalx that started it of another: install "
+                "both from one build\n",
+                wire_build_id);
+    return same;
+}
+
 static bool receive_config(struct keeper_state *k, struct wire *w)
 {
     struct err e;
@@ -440,7 +456,7 @@ void keeper_main(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* what lanes leave is ours to reap, whoever is pid 1 here */
     umask(022);
     fcntl(KEEPER_SOCKET, F_SETFD, FD_CLOEXEC);
-    if (!receive_config(k, &config))
+    if (!greet(&w) || !receive_config(k, &config))
         _exit(1);
     prepare(k);
     struct pollfd fds[] = { { .fd = KEEPER_SOCKET, .events = POLLIN },

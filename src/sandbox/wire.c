@@ -11,6 +11,9 @@
 #include <sys/uio.h>
 
 #include "base/file.h"
+#include "sandbox/build_id.h" /* made from the sources */
+
+const char *const wire_build_id = EVALX_BUILD_ID;
 
 enum {
     PACKET_BYTES = 64 * 1024, /* below the default socket buffer, so a packet is never refused */

@@ -20,8 +20,12 @@
 
 enum wire_type {
     WIRE_NONE,
+    /* Server and keeper say it to each other first of all: EVALX_BUILD_ID, a text. Who hears
+     * another one than his own goes no further, since all the rest may have another layout; this
+     * message, its number and the frame of messages never change. */
+    WIRE_HELLO,
     /* server to keeper, and the answers */
-    WIRE_CONFIG, /* first of all: struct keeper_config */
+    WIRE_CONFIG, /* struct keeper_config */
     WIRE_OPEN,   /* lane number */
     WIRE_PROBE,  /* lane number */
     WIRE_OPENED, /* ok, layers, error; the lane's socket when ok */
@@ -93,6 +97,9 @@ const char *wire_get_text(struct wire *w); /* borrowed; one holding NUL is bad; 
 char **wire_get_texts(struct wire *w);     /* NULL-ended, one allocation: free() */
 int wire_take_fd(struct wire *w); /* the caller's from here on; -1 and bad when none left */
 void wire_get_err(struct wire *w, struct err *e);
+
+/* What this program is made of: WIRE_HELLO carries it. */
+extern const char *const wire_build_id;
 
 /* Everything read was there. */
 bool wire_ok(const struct wire *w);

@@ -15,8 +15,9 @@
  * of it share); stdin (text), stdin_shared (a name: the same memory file for all jobs that use the
  * name); files [{path, text or from, mode}]; limits and collect with the fields of plan.h;
  * merge_stderr, all_cores, keep; or instead of all that "wipe": true. What is absent has the
- * defaults below. "cancel": true breaks off what the lane runs at that moment, and has no answer. The answer has the job's id and the fields of report.h, `end` as a word, bytes in
- * base64, and `rebuilds`; or `error` when box_run() failed, which no program may bring about.
+ * defaults below. "cancel": true breaks off what the lane runs at that moment, and has no answer.
+ * The answer has the job's id and the fields of report.h, `end` as a word, bytes in base64, and
+ * `rebuilds`; or `error` when box_run() failed, which no program may bring about.
  */
 #include <fcntl.h>
 #include <getopt.h>
