@@ -74,7 +74,7 @@ static void accept_one(void)
     struct err e;
     char id[TOKEN_TEXT];
     admit(id);
-    if (!queue_push(queue, id, PRIORITY_NORMAL, 0, &e))
+    if (!queue_push(queue, &(struct queue_entry){ id, PRIORITY_NORMAL, NULL, 0 }, &e))
         die("push", &e);
     sync_all();
 }
@@ -181,7 +181,7 @@ static void fill_queue(int count)
     char id[TOKEN_TEXT];
     for (int i = 0; i < count; i++) {
         admit(id);
-        if (!queue_push(queue, id, i % QUEUE_PRIORITIES, 0, &e))
+        if (!queue_push(queue, &(struct queue_entry){ id, i % QUEUE_PRIORITIES, NULL, 0 }, &e))
             die("push", &e);
         if (i % 1000 == 999)
             sync_all();
@@ -208,7 +208,7 @@ static void fill_history(int count)
         admit(id);
         result->verdict = i % 3 ? VERDICT_ACCEPTED : VERDICT_WRONG_ANSWER;
         result->tests[0].outcome.verdict = result->verdict;
-        store_finish(store, id, result, kept, NULL);
+        store_finish(store, id, NULL, result, kept, NULL);
         if (i % 1000 == 999)
             sync_all();
     }

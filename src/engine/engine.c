@@ -270,16 +270,16 @@ void engine_submit(struct engine *en, const struct job *job, int attempt, struct
     pthread_mutex_unlock(&en->lock);
 }
 
-bool engine_wait_room(struct engine *en, int64_t wait_us)
+int engine_wait_room(struct engine *en, int64_t wait_us)
 {
     struct timespec until = deadline(wait_us);
     pthread_mutex_lock(&en->lock);
     int timed_out = 0;
-    bool room;
-    while (!(room = engine_places(en) > en->waiting) && !en->stopping && timed_out == 0)
+    int64_t room;
+    while ((room = engine_places(en) - en->waiting) <= 0 && !en->stopping && timed_out == 0)
         timed_out = pthread_cond_timedwait(&en->room, &en->lock, &until);
     pthread_mutex_unlock(&en->lock);
-    return room;
+    return (int)MAX(room, 0);
 }
 
 void engine_stats(struct engine *en, struct engine_stats *ret)

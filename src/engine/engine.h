@@ -71,9 +71,9 @@ void engine_submit(struct engine *en, const struct job *job, int attempt, struct
  * Wait until a core has nothing to compute and no task waits, so that a job handed over now starts
  * now, on a lane that is idle or can be opened.
  *
- * ret      true: there is room; false: timed out or stopping
+ * ret      how many jobs would start now; 0: timed out or stopping
  */
-bool engine_wait_room(struct engine *en, int64_t wait_us);
+int engine_wait_room(struct engine *en, int64_t wait_us);
 
 /* The job with this id, if it is here, ends with verdict cancelled; does not wait for that.
  * Threads: any. */

@@ -148,9 +148,9 @@ static const char *const *existing(const char *const *list, const char *prefix, 
     return there;
 }
 
-static bool settle(struct catalogue *c, struct loading *l, struct err *e)
+static bool settle(struct catalogue *c, struct loading *l, bool probe, struct err *e)
 {
-    if (!probe_all(l->files, l->sources, l->count, PROBE_WAIT_US, &c->arena, e))
+    if (probe && !probe_all(l->files, l->sources, l->count, PROBE_WAIT_US, &c->arena, e))
         return false;
     c->languages = arena_array(&c->arena, l->count, sizeof *c->languages);
     c->count = l->count;
@@ -164,7 +164,7 @@ static bool settle(struct catalogue *c, struct loading *l, struct err *e)
     return check_clashes(c, e);
 }
 
-struct catalogue *catalogue_load(const char *folder, struct err *e)
+static struct catalogue *load(const char *folder, bool probe, struct err *e)
 {
     CLEANUP(catalogue_free) struct catalogue *c = calloc(1, sizeof *c);
     CLEANUP(arena_done) struct arena scratch = { 0 };
@@ -177,11 +177,46 @@ struct catalogue *catalogue_load(const char *folder, struct err *e)
         err_set(e, ERR_NOT_FOUND, "languages: no folder beside the program nor installed");
         return NULL;
     }
-    if (!load_folder(l, folder, e) || !settle(c, l, e)) {
+    if (!load_folder(l, folder, e) || !settle(c, l, probe, e)) {
         err_add(e, "languages");
         return NULL;
     }
     return TAKE(c);
+}
+
+struct catalogue *catalogue_load(const char *folder, struct err *e)
+{
+    return load(folder, true, e);
+}
+
+struct catalogue *catalogue_describe(const char *folder, struct err *e)
+{
+    return load(folder, false, e);
+}
+
+/* ---- offering what others run ---- */
+
+/* Readers may hold the old text: it stays where it is, and changes are rare. */
+static void set_version(struct catalogue *c, struct language *l, const char *version)
+{
+    const char *old = l->version;
+    if (version == old || (version && old && strcmp(version, old) == 0))
+        return;
+    l->version = version ? arena_text(&c->arena, version) : NULL;
+}
+
+void catalogue_offer(struct catalogue *c, const struct offer *offers, size_t count)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct language *l = &c->languages[i];
+        const struct offer *found = NULL;
+        for (size_t k = 0; k < count && !found; k++)
+            if (strcmp(offers[k].id, l->id) == 0)
+                found = &offers[k];
+        if (found)
+            set_version(c, l, found->version);
+        l->offered = found || !offers;
+    }
 }
 
 /* ---- looking up ---- */

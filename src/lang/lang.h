@@ -10,7 +10,7 @@
  * submission's lists; {source} by the source file's path, {memory_mb} by the memory limit in MiB,
  * {heap_mb} by three quarters of it, {main} by the entry point's name without its ending.
  *
- * Threads: a loaded catalogue is const and may be read by any.
+ * Threads: a loaded catalogue may be read by any; catalogue_offer() alone changes it, from one.
  */
 #ifndef EVALX_LANG_LANG_H
 #define EVALX_LANG_LANG_H
@@ -42,9 +42,9 @@ struct language {
     const struct judge0_name *judge0; /* judge0_count of them */
     size_t judge0_count;
 
-    const char *version; /* as probed: "12.2.0"; NULL when the toolchain is not here */
-    const char *package; /* Debian package that brings the toolchain */
-    bool offered;        /* toolchain found */
+    const char *_Atomic version; /* as probed: "12.2.0"; NULL when the toolchain is not here */
+    const char *package;         /* Debian package that brings the toolchain */
+    _Atomic bool offered;        /* toolchain found */
 
     const char *source_file; /* "main.cpp" */
     struct command build;    /* argv NULL: interpreted */
@@ -80,8 +80,21 @@ struct catalogue;
  *          languages claim one name or one Judge0 id
  */
 MUST_USE struct catalogue *catalogue_load(const char *folder, struct err *e);
+/* The same for a server that runs nothing itself: no toolchain is looked for, none is offered. */
+MUST_USE struct catalogue *catalogue_describe(const char *folder, struct err *e);
 void catalogue_free(struct catalogue *c);
 CLEANUP_FOR(struct catalogue *, catalogue_free)
+
+/* What others run: a language of theirs. */
+struct offer {
+    const char *id, *version; /* version may be NULL */
+};
+
+/*
+ * Offer these languages and no other, those without a file left out. NULL: everything that has a
+ * file, in whatever version.
+ */
+void catalogue_offer(struct catalogue *c, const struct offer *offers, size_t count);
 
 size_t catalogue_count(const struct catalogue *c);
 const struct language *catalogue_at(const struct catalogue *c, size_t index); /* sorted by id */

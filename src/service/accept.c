@@ -4,8 +4,11 @@
  * line, which the sweeper of the next start pushes again. The token is given away by the caller,
  * after service_sync() or the job's durable end.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "service/parts.h"
+
+static const int64_t room_known_us = 200 * US_PER_MS;
 
 static bool check_room(struct service *s, struct err *e)
 {
@@ -19,16 +22,34 @@ static bool check_room(struct service *s, struct err *e)
 }
 
 /* The record is kept: whatever happens to the queue now, the job will run. */
-static void push(struct service *s, const char *id, enum priority priority)
+static void push(struct service *s, const struct queue_entry *x)
 {
     struct err e;
-    if (queue_push(s->queue, id, priority, 0, &e))
+    if (queue_push(s->queue, x, &e))
         return;
-    log_error("queue.push_failed", "id=%s why=%s", id, e.text);
+    log_error("queue.push_failed", "id=%s why=%s", x->id, e.text);
     pthread_mutex_lock(&s->lock);
     s->push_again = true;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
+}
+
+static void line_up(struct service *s, const char *id, struct job *job)
+{
+    char tenant[TENANT_TEXT];
+    snprintf(tenant, sizeof tenant, "%s", job->tenant ? job->tenant : "");
+    struct queue_entry x = {
+        .id = id,
+        .priority = (int)job->priority,
+        .tenant = tenant,
+        .delay_us = job->start_us ? MAX(job->start_us - wall_us(), 0) : 0,
+    };
+    if (s->engine && !s->shared && x.delay_us == 0)
+        handoff_put(&s->handoff, job);
+    else
+        job_free(job);
+    if (!s->store->ops->is_queue)
+        push(s, &x);
 }
 
 enum got service_accept(struct service *s, struct job *job, const char *key, bool now,
@@ -43,12 +64,7 @@ enum got service_accept(struct service *s, struct job *job, const char *key, boo
     if (got != GOT_ONE)
         return got;
     atomic_fetch_add(&s->accepted, 1);
-
-    enum priority priority = job->priority;
-    if (s->engine)
-        handoff_put(&s->handoff, TAKE(owned));
-    push(s, ret_id, priority);
-
+    line_up(s, ret_id, TAKE(owned));
     if (now && !store_sync(s->store, e))
         return GOT_FAILED;
     return GOT_ONE;
@@ -59,14 +75,40 @@ bool service_sync(struct service *s, struct err *e)
     return store_sync(s->store, e);
 }
 
-bool service_has_room(struct service *s, int64_t n, bool *ret, struct err *e)
+/*
+ * How many wait, without asking a queue far away for every submission: its answer is good for a
+ * moment, with what was accepted here since added. The bound is a safety, not a count.
+ */
+static bool waiting_now(struct service *s, int64_t more, int64_t *ret, struct err *e)
 {
+    int64_t now = mono_us();
+    pthread_mutex_lock(&s->room_lock);
+    bool known = s->shared && s->room_asked_us && now - s->room_asked_us < room_known_us;
+    *ret = s->room_waiting;
+    if (known)
+        s->room_waiting += more;
+    pthread_mutex_unlock(&s->room_lock);
+    if (known)
+        return true;
+
     struct queue_stats stats;
     if (!queue_stats(s->queue, &stats, e))
         return false;
-    int64_t waiting = 0;
+    *ret = 0;
     for (int i = 0; i < QUEUE_PRIORITIES; i++)
-        waiting += stats.waiting[i];
+        *ret += stats.waiting[i];
+    pthread_mutex_lock(&s->room_lock);
+    s->room_waiting = *ret + more;
+    s->room_asked_us = now;
+    pthread_mutex_unlock(&s->room_lock);
+    return true;
+}
+
+bool service_has_room(struct service *s, int64_t n, bool *ret, struct err *e)
+{
+    int64_t waiting;
+    if (!waiting_now(s, n, &waiting, e))
+        return false;
     *ret = waiting + n <= s->config.queue_max;
     return true;
 }
@@ -77,12 +119,13 @@ bool service_cancel(struct service *s, const char *id, enum job_state *ret_state
     if (got == GOT_FAILED)
         return false;
 
-    if (got == GOT_ONE) {
+    if (got == GOT_ONE && !s->store->ops->is_queue) {
         struct err ignored; /* a place left in line is found cancelled when it is pulled */
         if (queue_drop(s->queue, id, &ignored) == GOT_FAILED)
             log_warn("queue.drop_failed", "id=%s why=%s", id, ignored.text);
-        job_free(handoff_take(&s->handoff, id));
     }
+    if (got == GOT_ONE)
+        job_free(handoff_take(&s->handoff, id));
     /* Also for a record that was still queued: a worker may have pulled it a moment ago. */
     if (got == GOT_ONE || *ret_state == STATE_RUNNING)
         bus_announce(s->bus, id, BUS_CANCEL);

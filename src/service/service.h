@@ -25,6 +25,23 @@
 
 struct service;
 
+/* One line of /health. */
+struct health_check {
+    const char *name; /* "store", "queue", "lanes", ... */
+    bool ok;
+    bool minor; /* not ok, but requests are served: no reason to send traffic elsewhere */
+    char detail[240];
+    char fix[160];
+};
+enum { HEALTH_MAX = 40 };
+
+struct health_source {
+    const char *name; /* NULL: the end of the list */
+    /* Fill ok, minor, detail and fix; detail and fix are empty before. Called from any thread. */
+    void (*check)(void *arg, struct health_check *c);
+    void *arg;
+};
+
 struct service_config {
     struct job_policy policy;
     int64_t queue_max;             /* waiting jobs at most; above it accept answers LIMIT */
@@ -32,14 +49,18 @@ struct service_config {
     int64_t lease_us;              /* as the queue's: leases are extended three times as often */
     int64_t drain_us;              /* how long service_drain() lets running jobs finish */
     const struct hint_book *hints; /* borrowed; NULL: no job gets hints */
+    /* The native face's form of a test's result, appended; for BUS_TEST. NULL: none is announced */
+    void (*render_test)(const struct test_result *t, size_t index, struct buf *out);
+    /* What the operator should know besides, such as a database behind the store. */
+    const struct health_source *sources; /* borrowed; ended by one without a name; or NULL */
 };
 
 /*
  * Start the threads. All parts are borrowed and must outlive the service; engine may be NULL (a
- * process that only accepts).
+ * process that only accepts, and offers the languages that workers announce).
  */
 MUST_USE struct service *service_start(const struct service_config *config,
-                                       const struct catalogue *catalogue, struct engine *engine,
+                                       struct catalogue *catalogue, struct engine *engine,
                                        struct queue *queue, struct store *store, struct bus *bus,
                                        struct err *e);
 /*
@@ -108,14 +129,27 @@ struct service_stats {
 };
 MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct err *e);
 
-/* One line of /health. */
-struct health_check {
-    const char *name; /* "store", "queue", "lanes", ... */
-    bool ok;
-    char detail[240];
-    char fix[160];
-};
-enum { HEALTH_MAX = 40 };
+/* ---- for operators ---- */
+
+/* To look, list, pause and count; changes go through the calls below. */
+struct queue *service_queue(struct service *s);
+
+/* A dead letter runs again, its record reopened. GOT_NONE: it is not dead. */
+MUST_USE enum got service_retry(struct service *s, const char *id, struct err *e);
+
+/* A dead letter is forgotten by the queue (its record stays, final); what waits or runs is
+ * cancelled. GOT_NONE: not in the queue. */
+MUST_USE enum got service_drop(struct service *s, const char *id, struct err *e);
+
+/* Cancel what waits, for at most a few seconds. ret_left: about how many are left. */
+MUST_USE bool service_drain_queue(struct service *s, int64_t *ret_cancelled, int64_t *ret_left,
+                                  struct err *e);
+
+/* Every worker that is there now. */
+MUST_USE bool service_workers(struct service *s,
+                              void (*fn)(void *arg, const struct queue_worker *w), void *arg,
+                              struct err *e);
+
 /* Check store, queue and lanes now. Returns the number filled. */
 int service_health(struct service *s, struct health_check out[HEALTH_MAX]);
 

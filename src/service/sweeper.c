@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must happen although nobody asks: leases of running jobs are kept alive, records without a
- * place in line are pushed again (once at start, and after the queue refused a push), results the
- * store refused are offered to it again, history past its retention goes.
+ * What must happen although nobody asks: leases of running jobs are kept alive, what queue and
+ * store were not told yet is told (errands.c), records without a place in line are pushed again
+ * (once at start, and after the queue refused a push), history past its retention goes. Where other
+ * processes share the queue it is tended, and we say that we are here.
+ *
+ * One thread, which sleeps until the next of these is due: an idle server wakes up a few times a
+ * minute.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/parts.h"
 
-enum { SWEEP_BATCH = 100, RETRY_US = 1000 * 1000 };
-
-static const int64_t history_us = 60 * US_PER_S;
+enum { SWEEP_BATCH = 100 };
 
 struct push_count {
     struct service *service;
@@ -18,11 +20,12 @@ struct push_count {
     bool failed;
 };
 
-static void push_again(void *arg, const char *id, int priority)
+static void push_again(void *arg, const struct unfinished *x)
 {
     struct push_count *count = arg;
+    struct queue_entry entry = { x->id, x->priority, x->tenant, x->delay_us };
     struct err e;
-    if (queue_push(count->service->queue, id, priority, 0, &e))
+    if (queue_push(count->service->queue, &entry, &e))
         count->pushed++;
     else
         count->failed = true;
@@ -33,6 +36,8 @@ static bool recover(struct service *s)
 {
     struct push_count count = { .service = s };
     struct err e;
+    if (s->store->ops->is_queue)
+        return true; /* record and place in line are one */
     if (!store_unfinished(s->store, push_again, &count, &e)) {
         log_error("recover.failed", "why=%s", e.text);
         return false;
@@ -42,32 +47,55 @@ static bool recover(struct service *s)
     return !count.failed;
 }
 
-static void extend_leases(struct service *s)
+/* ---- leases ---- */
+
+enum { TICKETS_MAX = 4096 };
+
+static size_t tickets_held(struct service *s, struct ticket *out)
 {
+    size_t count = 0;
     pthread_mutex_lock(&s->lock);
-    for (struct active *a = s->active; a; a = a->next) {
-        struct err e;
-        /* Somebody else has it now: whoever finishes first wins, the store sees to that. */
-        if (!queue_extend(s->queue, &a->ticket, &e))
-            log_warn("lease.lost", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
-                     e.text);
-    }
+    for (struct active *a = s->active; a && count < TICKETS_MAX; a = a->next)
+        if (!a->lease_lost)
+            out[count++] = a->ticket;
     pthread_mutex_unlock(&s->lock);
+    return count;
 }
 
-/* One result the store refused before; NULL when none is left. */
-static struct active *next_failed(struct service *s)
+/* False: it ended meanwhile, there was no lease to lose. */
+static bool note_lost(struct service *s, const struct ticket *t)
 {
-    struct active *found = NULL;
+    bool found = false;
     pthread_mutex_lock(&s->lock);
-    for (struct active *a = s->active; a && !found; a = a->next)
-        if (a->keep_failed)
-            found = a;
-    if (found)
-        found->keep_failed = false;
+    for (struct active *a = s->active; a; a = a->next)
+        if (strcmp(a->ticket.receipt, t->receipt) == 0 && strcmp(a->ticket.id, t->id) == 0)
+            found = a->lease_lost = true;
     pthread_mutex_unlock(&s->lock);
     return found;
 }
+
+/* One pass over all that runs, without holding up who begins or ends a job meanwhile. */
+static void extend_leases(struct service *s)
+{
+    struct ticket *held = malloc(TICKETS_MAX * sizeof *held);
+    CHECK(held);
+    size_t count = tickets_held(s, held);
+    for (size_t i = 0; i < count; i++) {
+        struct err e;
+        if (queue_extend(s->queue, &held[i], &e))
+            continue;
+        if (e.kind != ERR_NOT_FOUND) {
+            log_warn("lease.not_extended", "running=%zu why=%s", count, e.text);
+            break; /* nor are the others; the next pass is soon enough */
+        }
+        /* Somebody else has it now: whoever finishes first wins, the store sees to that. */
+        if (note_lost(s, &held[i]))
+            log_warn("lease.lost", "id=%s attempt=%d why=%s", held[i].id, held[i].attempt, e.text);
+    }
+    free(held);
+}
+
+/* ---- the rest ---- */
 
 static void sweep_history(struct service *s)
 {
@@ -81,51 +109,130 @@ static void sweep_history(struct service *s)
     }
 }
 
-/* Sleep until something changed or a second has passed. False when stopping. */
-static bool rest(struct service *s, bool *push_wanted)
+static void tend(struct service *s)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RETRY_US / US_PER_S;
+    struct err e;
+    if (!queue_tend(s->queue, &e))
+        log_warn("queue.tend_failed", "why=%s", e.text);
+}
 
+static void meet(struct service *s)
+{
+    if (s->engine)
+        crew_announce(s);
+    else
+        crew_learn(s);
+}
+
+struct chore {
+    void (*run)(struct service *s);
+    int64_t every_us;
+    int64_t next_us; /* monotonic */
+};
+
+enum { CHORES = 4 };
+
+static size_t chores_of(const struct service *s, struct chore out[CHORES])
+{
+    size_t n = 0;
+    int64_t now = mono_us();
+    if (s->engine)
+        out[n++] = (struct chore){ extend_leases, s->config.lease_us / 3, 0 };
+    out[n++] = (struct chore){ sweep_history, 60 * US_PER_S, 0 };
+    if (s->shared) {
+        out[n++] = (struct chore){ tend, US_PER_S, 0 };
+        out[n++] = (struct chore){ meet, 5 * US_PER_S, 0 };
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i].next_us = now + out[i].every_us;
+    return n;
+}
+
+static int64_t chores_run(struct service *s, struct chore *chores, size_t count)
+{
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (mono_us() >= chores[i].next_us) {
+            chores[i].run(s);
+            chores[i].next_us = mono_us() + chores[i].every_us;
+        }
+        next = MIN(next, chores[i].next_us);
+    }
+    return next;
+}
+
+/* When an errand wants to be run: 0 now; INT64_MAX there is none. Under the lock. */
+static int64_t errand_due(const struct service *s)
+{
+    for (const struct active *a = s->active; a; a = a->next)
+        if (a->errand != ERRAND_NONE)
+            return s->retry_us;
+    return INT64_MAX;
+}
+
+struct wanted {
+    bool push, look;
+};
+
+/* Sleep until something changed or the time has come. False when stopping. */
+static bool rest(struct service *s, int64_t until_us, bool again, struct wanted *ret)
+{
     pthread_mutex_lock(&s->lock);
-    int timed_out = 0;
-    while (!s->stopping && !s->push_again && !timed_out)
-        timed_out = pthread_cond_timedwait(&s->changed, &s->lock, &until);
-    *push_wanted = s->push_again;
-    s->push_again = false;
+    while (!s->stopping && (again || (!s->push_again && !s->look_again))) {
+        int64_t due = MIN(until_us, errand_due(s));
+        if (due <= mono_us())
+            break;
+        struct timespec until = us_to_timespec(due);
+        pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    *ret = (struct wanted){ s->push_again, s->look_again };
+    s->push_again = s->look_again = false;
     bool go_on = !s->stopping;
     pthread_mutex_unlock(&s->lock);
     return go_on;
 }
 
+/* Try again what failed, a second later. */
+static bool pushed_all(struct service *s)
+{
+    if (recover(s))
+        return true;
+    pthread_mutex_lock(&s->lock);
+    s->push_again = true;
+    pthread_mutex_unlock(&s->lock);
+    return false;
+}
+
+static bool failed_again(struct service *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool again = s->push_again || s->look_again;
+    pthread_mutex_unlock(&s->lock);
+    return again;
+}
+
 void *sweeper_main(void *service)
 {
     struct service *s = service;
-    int64_t next_extend = mono_us() + s->config.lease_us / 3;
-    int64_t next_history = mono_us() + history_us;
-    bool push_wanted = true;
+    struct chore chores[CHORES];
+    size_t count = chores_of(s, chores);
+    struct wanted wanted = { .push = true };
+    bool again;
+    int64_t until;
 
+    if (s->shared)
+        meet(s);
     do {
-        if (push_wanted && !recover(s)) {
-            pthread_mutex_lock(&s->lock);
-            s->push_again = true;
-            pthread_mutex_unlock(&s->lock);
-            struct timespec pause = us_to_timespec(RETRY_US);
-            nanosleep(&pause, NULL);
+        again = wanted.push && !pushed_all(s);
+        if (wanted.look) {
+            watches_look_again(s);
+            again = again || failed_again(s);
         }
-        for (struct active *a; (a = next_failed(s));)
-            worker_keep(a);
-
-        int64_t now = mono_us();
-        if (now >= next_extend) {
-            extend_leases(s);
-            next_extend = now + s->config.lease_us / 3;
-        }
-        if (now >= next_history) {
-            sweep_history(s);
-            next_history = now + history_us;
-        }
-    } while (rest(s, &push_wanted));
+        errands_run(s);
+        until = chores_run(s, chores, count);
+        if (again)
+            until = MIN(until, mono_us() + US_PER_S);
+    } while (rest(s, until, again, &wanted));
+    errands_run(s);
     return NULL;
 }

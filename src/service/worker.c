@@ -3,14 +3,18 @@
  * The way through: pull, load, run, keep, ack, announce - in this order, so that a crash repeats
  * work and never loses it.
  *
- * One thread pulls, and only when a lane is idle: what waits stays in the queue, where others can
- * take it. The rest is driven by the engine's and the store's callbacks; no thread waits for a job.
+ * One thread pulls, and never more than lanes are idle: what waits stays in the queue, where others
+ * can take it. The rest is driven by the engine's and the store's callbacks; no thread waits for a
+ * job. While results cannot be kept nothing is pulled: they stay in memory, and more would come.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/parts.h"
 
-enum { PULL_WAIT_US = 5 * 1000 * 1000 };
+enum { PULL_MAX = 64 };
+static const int64_t pull_wait_us = 30 * US_PER_S;
+static const int64_t pause_least_us = 100 * US_PER_MS, pause_most_us = 2 * US_PER_S;
+static const int64_t elsewhere_us = 500 * US_PER_MS; /* for a worker that runs the language */
 
 static void active_add(struct active *a)
 {
@@ -24,14 +28,15 @@ static void active_add(struct active *a)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void active_end(struct active *a)
+void active_end(struct active *a)
 {
     struct service *s = a->service;
     pthread_mutex_lock(&s->lock);
     *a->link = a->next;
     if (a->next)
         a->next->link = a->link;
-    pthread_cond_broadcast(&s->changed);
+    if (!s->active && atomic_load(&s->draining))
+        pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     job_free(a->job);
     result_free(a->result);
@@ -60,12 +65,21 @@ void worker_cancel(struct service *s, const char *id)
     engine_cancel(s->engine, id);
 }
 
-static void ack(struct service *s, const struct ticket *t)
+/* ---- the end ---- */
+
+/* The result is durable, this one or an earlier: what the queue must know of it. */
+static void leave_queue(struct active *a, enum got won)
 {
+    struct service *s = a->service;
     struct err e;
-    /* Offered again in that case, found final, and acked then. */
-    if (!queue_ack(s->queue, t, &e))
-        log_warn("queue.ack_failed", "id=%s why=%s", t->id, e.text);
+    if (a->bury) { /* finish was not told the lease */
+        errand_add(a, won == GOT_ONE ? ERRAND_BURY : ERRAND_ACK);
+        return;
+    }
+    /* Offered again when that fails, found final, and acked then. */
+    if (!s->store->ops->is_queue && !queue_ack(s->queue, &a->ticket, &e))
+        log_warn("queue.ack_failed", "id=%s why=%s", a->ticket.id, e.text);
+    active_end(a);
 }
 
 /* The store's answer about a result; may come from its writer thread. */
@@ -74,68 +88,77 @@ static void kept(void *arg, enum got won, const struct err *e)
     struct active *a = arg;
     struct service *s = a->service;
 
+    errand_went(s, won != GOT_FAILED);
     if (won == GOT_FAILED) {
         log_error("result.not_kept", "id=%s why=%s", a->ticket.id, e->text);
-        pthread_mutex_lock(&s->lock);
-        a->keep_failed = true;
-        pthread_mutex_unlock(&s->lock);
+        errand_add(a, ERRAND_KEEP);
         return;
     }
     if (won == GOT_NONE)
         log_info("result.fenced_off", "id=%s attempt=%d", a->ticket.id, a->ticket.attempt);
-    ack(s, &a->ticket);
     atomic_fetch_add(&s->finished, 1);
     bus_announce(s->bus, a->ticket.id, BUS_FINISHED);
-    active_end(a);
+    leave_queue(a, won);
 }
 
 void worker_keep(struct active *a)
 {
-    store_finish(a->service->store, a->ticket.id, a->result, kept, a);
+    /* A dead letter keeps its lease until it is buried. */
+    const char *receipt = a->bury ? NULL : a->ticket.receipt;
+    store_finish(a->service->store, a->ticket.id, receipt, a->result, kept, a);
 }
 
-static void give_back(struct active *a, const struct err *why)
+static void give_back(struct active *a, const char *why, int64_t delay_us, bool counts)
 {
-    struct service *s = a->service;
-    bool stopping = atomic_load(&s->draining);
-    /* 0.25, 0.5, 1, ... s: trouble of ours often passes. */
-    int64_t delay_us = stopping ? 0 : INT64_C(250000) << MIN(a->ticket.attempt - 1, 6);
-    struct err e;
-    if (!queue_give_back(s->queue, &a->ticket, delay_us, !stopping, &e))
-        log_warn("queue.give_back_failed", "id=%s why=%s", a->ticket.id, e.text);
-    log_warn("job.given_back", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
-             why->text);
-    active_end(a);
+    log_warn("job.given_back", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt, why);
+    a->delay_us = delay_us;
+    a->counts = counts;
+    errand_add(a, ERRAND_GIVE_BACK);
+}
+
+/* Not one attempt more: final as internal_error, then a dead letter. */
+static void give_up(struct active *a, const char *why)
+{
+    log_error("job.internal_error", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
+              why);
+    a->bury = true;
+    snprintf(a->reason, sizeof a->reason, "%s", why);
+    a->result = result_internal_error(why);
+    a->result->attempt = a->ticket.attempt;
+    worker_keep(a);
 }
 
 static void finished(void *arg, struct result *result, const struct err *e)
 {
     struct active *a = arg;
-    if (!result) {
-        if (atomic_load(&a->service->draining) ||
-            a->ticket.attempt < a->service->config.attempts_max) {
-            give_back(a, e);
-            return;
-        }
-        log_error("job.internal_error", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
-                  e->text);
-        result = result_internal_error(e->text);
+    struct service *s = a->service;
+    bool stopping = atomic_load(&s->draining);
+
+    if (result) {
+        result->attempt = a->ticket.attempt;
+        if (a->job->hints)
+            hints_find(s->config.hints, a->job, result);
+        a->result = result;
+        worker_keep(a);
+    } else if (stopping) {
+        give_back(a, e->text, 0, false);
+    } else if (a->ticket.attempt < s->config.attempts_max) {
+        /* 0.25, 0.5, 1, ... s: trouble of ours often passes. */
+        give_back(a, e->text, INT64_C(250000) << MIN(a->ticket.attempt - 1, 6), true);
+    } else {
+        give_up(a, e->text);
     }
-    result->attempt = a->ticket.attempt;
-    if (a->job->hints)
-        hints_find(a->service->config.hints, a->job, result);
-    a->result = result;
-    worker_keep(a);
 }
 
-/* A worker that was killed while it had the job leaves no reason behind: say at least that. */
-static struct result *lost_result(const struct ticket *t)
+static void test_done(void *arg, const struct test_result *t, size_t index)
 {
-    char why[120];
-    snprintf(why, sizeof why, "gave up: the server stopped %d times while this was running",
-             t->attempt - 1);
-    return result_internal_error(why);
+    struct active *a = arg;
+    CLEANUP(buf_done) struct buf data = { 0 };
+    a->service->config.render_test(t, index, &data);
+    bus_announce_data(a->service->bus, a->ticket.id, BUS_TEST, buf_str(&data));
 }
+
+/* ---- the beginning ---- */
 
 /* The job of a ticket, or NULL: there is nothing (more) to run; got says why. */
 static struct job *find_job(struct service *s, const char *id, bool *cancelled, enum got *got,
@@ -158,6 +181,63 @@ static struct job *find_job(struct service *s, const char *id, bool *cancelled, 
     return TAKE(r.job);
 }
 
+/* A worker that was killed while it had the job leaves no reason behind: say at least that. */
+static void give_up_lost(struct active *a)
+{
+    char why[120];
+    snprintf(why, sizeof why, "gave up: the server stopped %d times while this was running",
+             a->ticket.attempt - 1);
+    give_up(a, why);
+}
+
+static void run(struct active *a)
+{
+    struct service *s = a->service;
+    bool listed = a->job->has_tests && s->config.render_test;
+    store_start(s->store, a->ticket.id, a->ticket.attempt, wall_us());
+    bus_announce(s->bus, a->ticket.id, BUS_CHANGED);
+    /* The job may be over before engine_submit() returns: a is not ours any more after it. */
+    char id[TOKEN_TEXT];
+    memcpy(id, a->ticket.id, sizeof id);
+    engine_submit(s->engine, a->job, a->ticket.attempt,
+                  (struct engine_sink){ listed ? test_done : NULL, finished, a });
+    if (cancel_mark(s, id, false))
+        engine_cancel(s->engine, id);
+}
+
+/* Where workers differ, one may pull what only others can run. True: that is settled. */
+static bool left_to_others(struct active *a)
+{
+    struct service *s = a->service;
+    struct err e;
+    const struct language *l = catalogue_find(s->catalogue, str_of(a->job->language), &e);
+    if (!s->shared || (l && l->offered))
+        return false;
+    bool somebody;
+    char why[120];
+    snprintf(why, sizeof why, "this worker does not run %.60s", a->job->language);
+    if (!crew_runs(s, a->job->language, &somebody, &e) || somebody) {
+        give_back(a, why, elsewhere_us, false);
+        return true;
+    }
+    snprintf(why, sizeof why, "no worker runs %.60s any more", a->job->language);
+    give_up(a, why);
+    return true;
+}
+
+static void begin_job(struct active *a, bool cancelled)
+{
+    if (cancelled) {
+        a->result = result_cancelled();
+        a->result->attempt = a->ticket.attempt;
+        worker_keep(a);
+    } else if (a->ticket.attempt > a->service->config.attempts_max) {
+        give_up_lost(a);
+    } else if (!left_to_others(a)) {
+        run(a);
+    }
+}
+
 static void begin(struct service *s, const struct ticket *t)
 {
     struct err e;
@@ -171,50 +251,73 @@ static void begin(struct service *s, const struct ticket *t)
     *a = (struct active){ .service = s, .ticket = *t };
     active_add(a);
 
-    struct job *job = find_job(s, t->id, &cancelled, &got, &e);
-    if (!job) {
-        struct err ignored;
-        if (got == GOT_NONE) {
-            ack(s, t);
-        } else {
-            log_error("job.load_failed", "id=%s why=%s", t->id, e.text);
-            if (!queue_give_back(s->queue, t, US_PER_S, false, &ignored))
-                log_warn("queue.give_back_failed", "id=%s why=%s", t->id, ignored.text);
-        }
-        active_end(a);
-        return;
+    a->job = find_job(s, t->id, &cancelled, &got, &e);
+    if (a->job) {
+        begin_job(a, cancelled);
+    } else if (got == GOT_NONE) {
+        errand_add(a, ERRAND_ACK);
+    } else {
+        log_error("job.load_failed", "id=%s why=%s", t->id, e.text);
+        give_back(a, e.text, US_PER_S, false);
     }
-    a->job = job;
+}
 
-    if (cancelled || t->attempt > s->config.attempts_max) {
-        a->result = cancelled ? result_cancelled() : lost_result(t);
-        a->result->attempt = t->attempt;
-        worker_keep(a);
-        return;
-    }
-    store_start(s->store, t->id, t->attempt, wall_us());
-    engine_submit(s->engine, job, t->attempt, (struct engine_sink){ NULL, finished, a });
-    if (cancel_mark(s, t->id, false))
-        engine_cancel(s->engine, t->id);
+/* ---- the thread ---- */
+
+/* Sleep, but not through a drain. */
+static void pause_for(struct service *s, int64_t us)
+{
+    int64_t end = mono_us() + us;
+    struct timespec until = us_to_timespec(end);
+    pthread_mutex_lock(&s->lock);
+    while (!atomic_load(&s->draining) && mono_us() < end)
+        pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* While results cannot be kept. */
+static void wait_well(struct service *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->trouble && !atomic_load(&s->draining))
+        pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void pull_failed(struct service *s, int64_t *pause_us, const struct err *e)
+{
+    if (*pause_us == 0)
+        log_error("queue.pull_failed", "why=%s", e->text);
+    *pause_us = MIN(MAX(2 * *pause_us, pause_least_us), pause_most_us);
+    pause_for(s, *pause_us);
+}
+
+static void pull_went_well(int64_t *pause_us)
+{
+    if (*pause_us)
+        log_info("queue.pull_well_again", "paused_ms=%lld", (long long)(*pause_us / US_PER_MS));
+    *pause_us = 0;
 }
 
 void *worker_main(void *service)
 {
     struct service *s = service;
-    while (!atomic_load(&s->draining)) {
-        if (!engine_wait_room(s->engine, PULL_WAIT_US))
-            continue;
+    struct ticket tickets[PULL_MAX];
+    int64_t pause_us = 0;
 
-        struct ticket ticket;
+    while (!atomic_load(&s->draining)) {
+        wait_well(s);
+        int room = engine_wait_room(s->engine, pull_wait_us), count = 0;
         struct err e;
-        enum got got = queue_pull(s->queue, PULL_WAIT_US, &ticket, &e);
-        if (got == GOT_ONE) {
-            begin(s, &ticket);
-        } else if (got == GOT_FAILED) {
-            log_error("queue.pull_failed", "why=%s", e.text);
-            struct timespec pause = us_to_timespec(US_PER_S);
-            nanosleep(&pause, NULL);
-        }
+        if (room <= 0 || atomic_load(&s->draining))
+            continue;
+        enum got got = queue_pull(s->queue, pull_wait_us, tickets, MIN(room, PULL_MAX), &count, &e);
+        if (got == GOT_FAILED)
+            pull_failed(s, &pause_us, &e);
+        else
+            pull_went_well(&pause_us);
+        for (int i = 0; i < count; i++)
+            begin(s, &tickets[i]);
     }
     return NULL;
 }

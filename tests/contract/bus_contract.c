@@ -41,17 +41,22 @@ struct ear {
     _Atomic int calls;
     _Atomic int last; /* enum bus_event */
     char id[64];
+    char data[64];
+    _Atomic size_t data_len;
 };
 
-static void hear(void *arg, const char *id, enum bus_event event)
+static void hear(void *arg, const char *id, enum bus_event event, struct str data)
 {
     struct ear *ear = arg;
     snprintf(ear->id, sizeof ear->id, "%s", id);
+    snprintf(ear->data, sizeof ear->data, "%.*s", STR_FMT(data));
+    atomic_store(&ear->data_len, data.len);
     atomic_store(&ear->last, (int)event);
     atomic_fetch_add(&ear->calls, 1);
 }
 
-static void count(void *arg, UNUSED const char *id, UNUSED enum bus_event event)
+static void count(void *arg, UNUSED const char *id, UNUSED enum bus_event event,
+                  UNUSED struct str data)
 {
     struct ear *ear = arg;
     atomic_fetch_add(&ear->calls, 1);
@@ -91,6 +96,51 @@ BUS(some_watch_every_id)
     assert_int_equal(all.last, BUS_CHANGED);
     assert_int_equal(all.calls, 2);
     bus_unwatch(b, w);
+}
+
+BUS(a_nudge_carries_its_data)
+{
+    struct ear ear = { 0 };
+    struct bus_watch *w = bus_watch(b, "a", hear, &ear);
+    bus_announce_data(b, "a", BUS_TEST, STR("{\"id\":\"1\"}"));
+    assert_int_equal(ear.last, BUS_TEST);
+    assert_string_equal(ear.data, "{\"id\":\"1\"}");
+    bus_announce(b, "a", BUS_FINISHED);
+    assert_int_equal(ear.data_len, 0);
+    bus_unwatch(b, w);
+}
+
+BUS(data_too_large_for_a_nudge_is_left_out)
+{
+    static char large[64 * 1024 + 1];
+    memset(large, 'x', sizeof large);
+    struct ear ear = { 0 };
+    struct bus_watch *w = bus_watch(b, "a", hear, &ear);
+    bus_announce_data(b, "a", BUS_TEST, (struct str){ large, sizeof large - 1 });
+    assert_int_equal(ear.data_len, sizeof large - 1);
+    bus_announce_data(b, "a", BUS_TEST, (struct str){ large, sizeof large });
+    assert_int_equal(ear.calls, 2);
+    assert_int_equal(ear.data_len, 0);
+    bus_unwatch(b, w);
+}
+
+BUS(look_again_reaches_every_watch_once)
+{
+    struct ear one = { 0 }, other = { 0 }, all = { 0 };
+    struct bus_watch *w1 = bus_watch(b, "a", hear, &one);
+    struct bus_watch *w2 = bus_watch(b, "b", hear, &other);
+    struct bus_watch *w3 = bus_watch(b, NULL, hear, &all);
+    bus_announce(b, "", BUS_AGAIN);
+    assert_int_equal(one.calls, 1);
+    assert_int_equal(other.calls, 1);
+    assert_int_equal(all.calls, 1);
+    assert_int_equal(one.last, BUS_AGAIN);
+    bus_unwatch(b, w2);
+    bus_announce(b, "", BUS_AGAIN);
+    assert_int_equal(one.calls, 2);
+    assert_int_equal(other.calls, 1);
+    bus_unwatch(b, w1);
+    bus_unwatch(b, w3);
 }
 
 BUS(after_unwatch_nothing_is_heard)
@@ -138,7 +188,8 @@ struct gate {
     _Atomic bool left;
 };
 
-static void hear_slowly(void *arg, UNUSED const char *id, UNUSED enum bus_event event)
+static void hear_slowly(void *arg, UNUSED const char *id, UNUSED enum bus_event event,
+                        UNUSED struct str data)
 {
     struct gate *gate = arg;
     sem_post(&gate->inside);
@@ -207,6 +258,7 @@ static void *announce_on(void *arg)
     while (!atomic_load(&storm->over)) {
         bus_announce(storm->b, "a", BUS_CHANGED);
         bus_announce(storm->b, "b", BUS_CHANGED);
+        bus_announce(storm->b, "", BUS_AGAIN);
     }
     return NULL;
 }
@@ -248,6 +300,9 @@ static const struct CMUnitTest tests[] = {
     T(a_nudge_reaches_those_who_watch_the_id),
     T(a_nudge_about_nobody_s_id_is_nothing),
     T(some_watch_every_id),
+    T(a_nudge_carries_its_data),
+    T(data_too_large_for_a_nudge_is_left_out),
+    T(look_again_reaches_every_watch_once),
     T(after_unwatch_nothing_is_heard),
     T(many_ids_are_watched_at_once),
     T(unwatch_waits_for_a_call_in_progress),

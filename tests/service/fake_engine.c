@@ -104,7 +104,7 @@ void engine_submit(struct engine *en, const struct job *job, UNUSED int attempt,
         sink.finished(sink.arg, NULL, &e);
 }
 
-bool engine_wait_room(struct engine *en, UNUSED int64_t wait_us)
+int engine_wait_room(struct engine *en, UNUSED int64_t wait_us)
 {
     return en != NULL;
 }
