@@ -75,3 +75,20 @@ void ending_done(struct ending *ending)
 {
     buf_done(&ending->json);
 }
+
+int job_owes(const struct job *job, struct owed out[OWED_MOST])
+{
+    int count = 0;
+    if (job->webhook_url)
+        out[count++] = (struct owed){ DELIVERY_WEBHOOK, job->webhook_url };
+    if (job->callback_url)
+        out[count++] = (struct owed){ DELIVERY_CALLBACK, job->callback_url };
+    return count;
+}
+
+bool key_conflict(struct err *e)
+{
+    err_set(e, ERR_CONFLICT, "this idempotency key came before, with another submission");
+    snprintf(e->field, sizeof e->field, "Idempotency-Key");
+    return false;
+}

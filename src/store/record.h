@@ -35,4 +35,23 @@ void ending_init_cancelled(struct ending *ending);
 void ending_done(struct ending *ending);
 CLEANUP_FOR_STRUCT(struct ending, ending_done)
 
+/* What a job's end has to be told, as it is written down at its admission. */
+struct owed {
+    enum delivery_kind kind;
+    const char *url; /* the job's */
+};
+
+enum { OWED_MOST = 2 };
+
+/* Fill out; returns how many. */
+int job_owes(const struct job *job, struct owed out[OWED_MOST]);
+
+/* An idempotency key is remembered at least that long, though its record may have been moved to a
+ * history; what became of a delivery that long after its last attempt. */
+#define KEY_KEEP_US      (INT64_C(24) * 3600 * 1000000)
+#define DELIVERY_KEEP_US (INT64_C(7) * 24 * 3600 * 1000000)
+
+/* A key that was sent with another job than now. Always false. */
+bool key_conflict(struct err *e);
+
 #endif

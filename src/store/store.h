@@ -3,9 +3,12 @@
  * store.h - what we know of every submission: the job, its state, its result, its history.
  *
  * Promise   what store_sync() confirmed survives kill -9 of the process and loss of power. The
- * first finished result stands: finishing is fenced, later ones change nothing. Not here  the order
- * of work (queue/). Backends  store_memory.c for tests, store_sqlite.c embedded; PostgreSQL comes
- * with the cluster. Threads   any, for every call.
+ *           first finished result stands: finishing is fenced, later ones change nothing. Who is
+ *           to be told by webhook is written in the same write as the result (delivery.h).
+ * Not here  the order of work (queue/).
+ * Backends  store_memory.c for tests, store_sqlite.c embedded, redis/store_redis.c for a cluster.
+ *           Any of them may be put in front of a history (history.h), by store_archive.c.
+ * Threads   any, for every call.
  */
 #ifndef EVALX_STORE_STORE_H
 #define EVALX_STORE_STORE_H
@@ -16,6 +19,7 @@
 #include "base/err.h"
 #include "job/job.h"
 #include "job/result.h"
+#include "store/delivery.h"
 
 enum job_state {
     STATE_QUEUED,
@@ -34,6 +38,7 @@ enum {
 
 struct record {
     char id[TOKEN_TEXT];
+    int64_t seq; /* order of admission: microseconds since 1970, unique in its store */
     enum job_state state;
     int attempts;
     bool cancel_asked;                           /* running, and somebody wants it cancelled */
@@ -54,8 +59,16 @@ struct store_filter {
     int64_t since_us, until_us; /* of created_us, since inclusive, until exclusive */
     const char *metadata_key, *metadata_value;
     int64_t before_seq; /* cursor: only records older than this one; 0: from the newest */
+    bool unarchived;    /* only what archived() was not called for */
     int64_t offset;     /* skip this many */
     int limit;          /* 1..1000 */
+};
+
+struct unfinished {
+    const char *id;
+    int priority;
+    const char *tenant; /* "": nobody's */
+    int64_t delay_us;   /* until its scheduled start; 0: at once */
 };
 
 typedef void (*store_done_fn)(void *arg, enum got won, const struct err *e);
@@ -65,15 +78,20 @@ struct store;
 
 struct store_ops {
     const char *scheme;
+    bool is_queue; /* admit() puts the job in line, finish() acks and cancel() drops it, in the same
+                    * write: the caller need not (and does not) do so again */
+    const struct delivery_ops *deliveries;
 
     /*
      * Take a new job in, state queued. May return before it is durable: see sync.
      *
      * key      idempotency key or NULL. When a job with this key exists, nothing is admitted and
-     *          ret_id gets that job's id (GOT_NONE)
+     *          ret_id gets that job's id (GOT_NONE), if it was asked the same (job_fingerprint()).
+     *          A key is kept as long as its record, and 24 h when that was moved to a history
      * ret_id   TOKEN_TEXT bytes; job->id, or the earlier job's
      * ret      GOT_ONE admitted, GOT_NONE the key is taken, GOT_FAILED
-     * errors   UNAVAILABLE; CONFLICT the id exists
+     * errors   UNAVAILABLE; CONFLICT the key came with another job (field "Idempotency-Key"), or
+     *          the id exists (field "")
      */
     enum got (*admit)(struct store *s, const struct job *job, const char *key, char *ret_id,
                       struct err *e);
@@ -90,12 +108,24 @@ struct store_ops {
     /*
      * Keep the result: state finished (cancelled for that verdict). Fenced: the first one wins.
      * Returns at once; result is only read during the call; done is called once it is durable, from
-     * any thread, and must not block.
+     * any thread, and must not block. Deliveries the job asked for become due in the same write.
+     *   receipt  the ticket's, or NULL; only looked at when is_queue
      *   won GOT_ONE kept; GOT_NONE the record was final already or is gone; GOT_FAILED see e, try
      *   again
      */
-    void (*finish)(struct store *s, const char *id, const struct result *result, store_done_fn done,
-                   void *arg);
+    void (*finish)(struct store *s, const char *id, const char *receipt,
+                   const struct result *result, store_done_fn done, void *arg);
+
+    /*
+     * Put a better result (more hints, the same verdict) in the place of the one a final record
+     * has. GOT_NONE: it is not final, gone, or its finished_us is another one.
+     */
+    enum got (*amend)(struct store *s, const char *id, int64_t finished_us,
+                      const struct result *result, struct err *e);
+
+    /* A record that ended as internal_error is queued again, without a result: a dead letter that
+     * an operator retries. GOT_NONE: it is in another state or has another verdict. */
+    enum got (*reopen)(struct store *s, const char *id, struct err *e);
 
     /* GOT_NONE: unknown id. parts: RECORD_... What was admitted is found at once, durable or not.
      */
@@ -121,12 +151,29 @@ struct store_ops {
                  void (*fn)(void *arg, struct record *r, int64_t seq), void *arg,
                  int64_t *ret_total, struct err *e);
 
-    /* Ids of records that are not final, oldest first: what a sweeper pushes again. */
-    bool (*unfinished)(struct store *s, void (*fn)(void *arg, const char *id, int priority),
+    /* Records that are not final, oldest first: what a sweeper pushes again. delay_us of the entry
+     * is what is left of it. */
+    bool (*unfinished)(struct store *s, void (*fn)(void *arg, const struct unfinished *x),
                        void *arg, struct err *e);
 
-    /* Delete final records whose retention ran out, at most batch of them; ret: how many. */
+    /* Delete final records whose retention ran out, and archived ones past their drop_us, at most
+     * batch of them; ret: how many. */
     bool (*sweep)(struct store *s, int64_t now_us, int batch, int64_t *ret, struct err *e);
+
+    /*
+     * Final records that are not in the history yet, those finished first first, at most max of
+     * them, with job and result. A record amended or reopened after archived() comes again.
+     */
+    bool (*unarchived)(struct store *s, int max, void (*fn)(void *arg, struct record *r), void *arg,
+                       struct err *e);
+    /* The history has it as it was at finished_us: drop the copy here after drop_us, wall clock.
+     * Changes nothing when it is another one by now. */
+    bool (*archived)(struct store *s, const char *id, int64_t finished_us, int64_t drop_us,
+                     struct err *e);
+
+    /* Say what the backend itself knows to be wrong (no append-only file, disk filling) as a
+     * sentence, "" when nothing is; the fix likewise. May be NULL. */
+    void (*health)(struct store *s, char *detail, size_t detail_size, char *fix, size_t fix_size);
 
     void (*close)(struct store *s);
 };
@@ -146,15 +193,48 @@ MUST_USE static inline bool store_sync(struct store *s, struct err *e)
     return s->ops->sync(s, e);
 }
 
+/* Both texts are "" when nothing is wrong. */
+static inline void store_health(struct store *s, char *detail, size_t detail_size, char *fix,
+                                size_t fix_size)
+{
+    detail[0] = fix[0] = '\0';
+    if (s->ops->health)
+        s->ops->health(s, detail, detail_size, fix, fix_size);
+}
+
 static inline void store_start(struct store *s, const char *id, int attempt, int64_t started_us)
 {
     s->ops->start(s, id, attempt, started_us);
 }
 
-static inline void store_finish(struct store *s, const char *id, const struct result *result,
-                                store_done_fn done, void *arg)
+static inline void store_finish(struct store *s, const char *id, const char *receipt,
+                                const struct result *result, store_done_fn done, void *arg)
 {
-    s->ops->finish(s, id, result, done, arg);
+    s->ops->finish(s, id, receipt, result, done, arg);
+}
+
+MUST_USE static inline enum got store_amend(struct store *s, const char *id, int64_t finished_us,
+                                            const struct result *result, struct err *e)
+{
+    return s->ops->amend(s, id, finished_us, result, e);
+}
+
+MUST_USE static inline enum got store_reopen(struct store *s, const char *id, struct err *e)
+{
+    return s->ops->reopen(s, id, e);
+}
+
+MUST_USE static inline bool store_unarchived(struct store *s, int max,
+                                             void (*fn)(void *arg, struct record *r), void *arg,
+                                             struct err *e)
+{
+    return s->ops->unarchived(s, max, fn, arg, e);
+}
+
+MUST_USE static inline bool store_archived(struct store *s, const char *id, int64_t finished_us,
+                                           int64_t drop_us, struct err *e)
+{
+    return s->ops->archived(s, id, finished_us, drop_us, e);
 }
 
 MUST_USE static inline enum got store_load(struct store *s, const char *id, unsigned parts,
@@ -183,7 +263,7 @@ MUST_USE static inline bool store_list(struct store *s, const struct store_filte
 }
 
 MUST_USE static inline bool store_unfinished(struct store *s,
-                                             void (*fn)(void *arg, const char *id, int priority),
+                                             void (*fn)(void *arg, const struct unfinished *x),
                                              void *arg, struct err *e)
 {
     return s->ops->unfinished(s, fn, arg, e);
@@ -205,7 +285,23 @@ CLEANUP_FOR(struct store *, store_close)
 
 struct store_config {
     int64_t retention_us; /* of final records that do not say otherwise; 0: for ever */
+    bool has_history; /* it will stand in front of one: see store_archive_open(). Redis keeps final
+                       * records without a history for 24 h when retention_us is 0 */
 };
+
+struct history;
+
+/*
+ * A store in front of a history: everything happens in live; what is final is copied to the history
+ * by a thread of its own, in batches, as soon as that is reachable, and dropped from live keep_us
+ * later. load() looks into both, list() merges them, sweep() and remove() reach both. With the
+ * history away everything but list() and loads of archived records goes on.
+ *
+ * live, history  taken over: closed with it
+ * errors         SYSTEM no thread
+ */
+MUST_USE struct store *store_archive_open(struct store *live, struct history *history,
+                                          int64_t keep_us, struct err *e);
 
 struct store *store_memory_open(const struct store_config *config);
 

@@ -37,12 +37,85 @@ static const char *const schema[] = {
     "CREATE INDEX submissions_expires ON submissions(expires_us) WHERE expires_us IS NOT NULL;"
     "CREATE TABLE jobs(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
     "CREATE TABLE results(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);",
-};
 
-static bool run(struct db_stmt *s, struct err *e)
-{
-    return db_step(s, e) != GOT_FAILED;
-}
+    /*
+     * seq becomes the time of admission in microseconds, so that records of several servers fall
+     * into one order; those there already get their created_us, or a little more where that would
+     * not keep their order. Idempotency keys outlive records that move to a history. Deliveries.
+     */
+    "CREATE TABLE submissions_2("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " state INTEGER NOT NULL,"
+    " language TEXT,"
+    " verdict INTEGER,"
+    " priority INTEGER NOT NULL,"
+    " tenant TEXT,"
+    " attempts INTEGER NOT NULL,"
+    " cancel_asked INTEGER NOT NULL,"
+    " created_us INTEGER NOT NULL,"
+    " start_us INTEGER NOT NULL," /* not to be run before; 0: at once */
+    " started_us INTEGER NOT NULL,"
+    " finished_us INTEGER NOT NULL,"
+    " retention_us INTEGER NOT NULL,"
+    " expires_us INTEGER," /* to be swept then: its retention, or its copy in a history is enough */
+    " archived INTEGER NOT NULL,"
+    " owes INTEGER NOT NULL," /* deliveries */
+    " metadata TEXT);"
+    "INSERT INTO submissions_2 SELECT"
+    " max(created_us - n) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) + n,"
+    " id, state, language, verdict, priority, NULL, attempts, cancel_asked, created_us, 0,"
+    " started_us, finished_us, retention_us, expires_us, 0, 0, metadata"
+    " FROM (SELECT *, row_number() OVER (ORDER BY seq) AS n FROM submissions) ORDER BY n;"
+    "CREATE TABLE jobs_2(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+    "INSERT INTO jobs_2 SELECT b.seq, j.body FROM submissions a JOIN submissions_2 b ON b.id = a.id"
+    " JOIN jobs j ON j.seq = a.seq ORDER BY a.seq;"
+    "CREATE TABLE results_2(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+    "INSERT INTO results_2 SELECT b.seq, r.body FROM submissions a"
+    " JOIN submissions_2 b ON b.id = a.id JOIN results r ON r.seq = a.seq ORDER BY a.seq;"
+    "CREATE TABLE keys("
+    " key TEXT PRIMARY KEY,"
+    " id TEXT NOT NULL,"
+    " fingerprint TEXT," /* of the job it came with */
+    " expires_us INTEGER NOT NULL) WITHOUT ROWID;" /* then it goes, unless its record is here */
+    "INSERT INTO keys SELECT key, id, NULL, created_us + 86400000000 FROM submissions"
+    " WHERE key IS NOT NULL;"
+    "DROP TABLE submissions; ALTER TABLE submissions_2 RENAME TO submissions;"
+    "DROP TABLE jobs; ALTER TABLE jobs_2 RENAME TO jobs;"
+    "DROP TABLE results; ALTER TABLE results_2 RENAME TO results;"
+    "CREATE INDEX submissions_state ON submissions(state);"
+    "CREATE INDEX submissions_language ON submissions(language);"
+    "CREATE INDEX submissions_verdict ON submissions(verdict) WHERE verdict IS NOT NULL;"
+    "CREATE INDEX submissions_created ON submissions(created_us);"
+    "CREATE INDEX submissions_expires ON submissions(expires_us) WHERE expires_us IS NOT NULL;"
+    "CREATE INDEX submissions_fresh ON submissions(finished_us) WHERE archived = 0 AND state > 1;"
+    "CREATE INDEX keys_id ON keys(id);"
+    "CREATE INDEX keys_expires ON keys(expires_us);"
+    "CREATE TABLE deliveries("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " job TEXT NOT NULL,"
+    " kind INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL,"
+    " created_us INTEGER NOT NULL,"
+    " due_us INTEGER NOT NULL,"
+    " leased INTEGER NOT NULL," /* somebody has it until due_us */
+    " settled_us INTEGER NOT NULL," /* when the last attempt was noted; 0: none yet */
+    " url TEXT NOT NULL);"
+    "CREATE INDEX deliveries_job ON deliveries(job);"
+    "CREATE INDEX deliveries_state ON deliveries(state);"
+    "CREATE INDEX deliveries_due ON deliveries(due_us) WHERE state = 1;"
+    "CREATE INDEX deliveries_settled ON deliveries(settled_us) WHERE state > 1;"
+    "CREATE TABLE delivery_attempts("
+    " n INTEGER PRIMARY KEY,"
+    " delivery INTEGER NOT NULL,"
+    " at_us INTEGER NOT NULL,"
+    " took_us INTEGER NOT NULL,"
+    " status INTEGER NOT NULL,"
+    " error TEXT NOT NULL);"
+    "CREATE INDEX delivery_attempts_of ON delivery_attempts(delivery);",
+};
 
 static char *copy(const char *text)
 {
@@ -51,70 +124,129 @@ static char *copy(const char *text)
     return made;
 }
 
-static void text_of(struct str s, char *out, size_t size)
-{
-    snprintf(out, size, "%.*s", STR_FMT(s));
-}
-
 /* ---- admit ---- */
 
-static bool insert_row(struct db_conn *c, const struct admission *a, struct err *e)
+/* Where the row goes: now, or right behind the last one when that is not over yet. */
+static int64_t next_seq(struct store_sqlite *store)
+{
+    store->last_seq = MAX(wall_us(), store->last_seq + 1);
+    return store->last_seq;
+}
+
+static bool insert_row(struct db_conn *c, const struct admission *a, int64_t seq, struct err *e)
 {
     CLEANUP(db_stmt_done)
     struct db_stmt *s = db_query(
         c,
-        "INSERT INTO submissions(id, key, state, language, priority, attempts, cancel_asked,"
-        " created_us, started_us, finished_us, retention_us, metadata)"
-        " VALUES(?, ?, 0, ?, ?, 0, 0, ?, 0, 0, ?, ?)",
+        "INSERT INTO submissions(seq, id, state, language, priority, tenant, attempts,"
+        " cancel_asked, created_us, start_us, started_us, finished_us, retention_us, archived,"
+        " owes, metadata) VALUES(?, ?, 0, ?, ?, ?, 0, 0, ?, ?, 0, 0, ?, 0, ?, ?)",
         e);
     if (!s)
         return false;
-    db_bind_text(s, 1, a->id);
-    db_bind_text(s, 2, a->key);
+    db_bind_int(s, 1, seq);
+    db_bind_text(s, 2, a->id);
     db_bind_text(s, 3, a->language);
     db_bind_int(s, 4, a->priority);
-    db_bind_int(s, 5, a->created_us);
-    db_bind_int(s, 6, a->retention_us);
-    db_bind_text(s, 7, a->metadata);
-    return run(s, e);
+    db_bind_text(s, 5, a->tenant);
+    db_bind_int(s, 6, a->created_us);
+    db_bind_int(s, 7, a->start_us);
+    db_bind_int(s, 8, a->retention_us);
+    db_bind_int(s, 9, a->owed_count);
+    db_bind_text(s, 10, a->metadata);
+    return sqlite_run(s, e);
 }
 
-static bool insert_job(struct db_conn *c, const struct admission *a, struct err *e)
+static bool insert_job(struct db_conn *c, const struct admission *a, int64_t seq, struct err *e)
+{
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "INSERT INTO jobs(seq, body) VALUES(?, ?)", e);
+    if (!s)
+        return false;
+    db_bind_int(s, 1, seq);
+    db_bind_blob(s, 2, buf_str(&a->job));
+    return sqlite_run(s, e);
+}
+
+/* Whose the key is. GOT_FAILED with CONFLICT: of another job than this one. */
+static enum got find_key(struct db_conn *c, const struct admission *a, struct err *e)
+{
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s = db_query(c, "SELECT id, fingerprint FROM keys WHERE key = ?", e);
+    if (!s)
+        return GOT_FAILED;
+    db_bind_text(s, 1, a->key);
+    enum got got = db_step(s, e);
+    if (got != GOT_ONE)
+        return got;
+    struct str fingerprint = db_blob(s, 1); /* null: of an earlier version */
+    if (fingerprint.ptr && !str_is(fingerprint, a->fingerprint)) {
+        key_conflict(e);
+        return GOT_FAILED;
+    }
+    sqlite_text(db_blob(s, 0), a->ret_id, TOKEN_TEXT);
+    return GOT_ONE;
+}
+
+static bool insert_key(struct db_conn *c, const struct admission *a, struct err *e)
+{
+    if (!a->key)
+        return true;
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c, "INSERT INTO keys(key, id, fingerprint, expires_us) VALUES(?, ?, ?, ?)", e);
+    if (!s)
+        return false;
+    db_bind_text(s, 1, a->key);
+    db_bind_text(s, 2, a->id);
+    db_bind_text(s, 3, a->fingerprint);
+    db_bind_int(s, 4, wall_us() + KEY_KEEP_US);
+    return sqlite_run(s, e);
+}
+
+static bool insert_delivery(struct db_conn *c, const struct admission *a, int at, struct err *e)
 {
     CLEANUP(db_stmt_done)
     struct db_stmt *s =
-        db_query(c, "INSERT INTO jobs(seq, body) VALUES(last_insert_rowid(), ?)", e);
+        db_query(c,
+                 "INSERT INTO deliveries(id, job, kind, state, attempts, created_us, due_us,"
+                 " leased, settled_us, url) VALUES(?, ?, ?, 0, 0, ?, 0, 0, 0, ?)",
+                 e);
     if (!s)
         return false;
-    db_bind_blob(s, 1, buf_str(&a->job));
-    return run(s, e);
+    char id[DELIVERY_TEXT];
+    delivery_id(a->owed[at].kind, a->id, id);
+    db_bind_text(s, 1, id);
+    db_bind_text(s, 2, a->id);
+    db_bind_int(s, 3, a->owed[at].kind);
+    db_bind_int(s, 4, a->created_us);
+    db_bind_text(s, 5, a->owed[at].url);
+    return sqlite_run(s, e);
 }
 
-static enum got find_key(struct db_conn *c, const char *key, char *ret_id, struct err *e)
+static bool write_new(struct db_conn *c, const struct admission *a, struct err *e)
 {
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s = db_query(c, "SELECT id FROM submissions WHERE key = ?", e);
-    if (!s)
-        return GOT_FAILED;
-    db_bind_text(s, 1, key);
-    enum got got = db_step(s, e);
-    if (got == GOT_ONE)
-        text_of(db_blob(s, 0), ret_id, TOKEN_TEXT);
-    return got;
+    int64_t seq = next_seq(a->store);
+    if (!insert_row(c, a, seq, e) || !insert_job(c, a, seq, e) || !insert_key(c, a, e))
+        return false;
+    for (int i = 0; i < a->owed_count; i++)
+        if (!insert_delivery(c, a, i, e))
+            return false;
+    return true;
 }
 
 static bool write_admission(struct db_conn *c, void *arg, struct err *e)
 {
     struct admission *a = arg;
     if (a->key) {
-        enum got earlier = find_key(c, a->key, a->ret_id, e);
+        enum got earlier = find_key(c, a, e);
         if (earlier != GOT_NONE) {
             a->got = GOT_NONE;
             return earlier == GOT_ONE;
         }
     }
     a->got = GOT_ONE;
-    if (insert_row(c, a, e) && insert_job(c, a, e))
+    if (write_new(c, a, e))
         return true;
     if (e->kind == ERR_CONFLICT)
         err_set(e, ERR_CONFLICT, "submission %s exists already", a->id);
@@ -126,7 +258,10 @@ static void admission_free(struct admission *a)
     if (!a)
         return;
     free(a->language);
+    free(a->tenant);
     free(a->metadata);
+    for (int i = 0; i < a->owed_count; i++)
+        free((char *)(uintptr_t)a->owed[i].url);
     buf_done(&a->job);
     free(a);
 }
@@ -150,8 +285,13 @@ static struct admission *admission_new(struct store_sqlite *store, const struct 
     a->created_us = job->created_us;
     a->retention_us = job->retention_us;
     a->priority = (int)job->priority;
+    a->start_us = job->start_us;
     a->language = copy(job->language);
+    a->tenant = copy(job->tenant);
     a->metadata = copy(job->metadata);
+    a->owed_count = job_owes(job, a->owed);
+    for (int i = 0; i < a->owed_count; i++)
+        a->owed[i].url = copy(a->owed[i].url);
     job_to_json(job, &a->job);
     return a;
 }
@@ -174,8 +314,10 @@ static enum got sqlite_admit(struct store *s, const struct job *job, const char 
 {
     struct store_sqlite *store = (struct store_sqlite *)s;
     CLEANUP(admission_free) struct admission *a = admission_new(store, job);
-    if (key)
+    if (key) {
+        job_fingerprint(job, a->fingerprint);
         return admit_keyed(store, a, key, ret_id, e);
+    }
 
     pthread_mutex_lock(&store->lock);
     bool twice = map_get(&store->arriving, a->id);
@@ -217,7 +359,7 @@ static bool write_start(struct db_conn *c, void *arg, struct err *e)
     db_bind_int(s, 1, start->attempt);
     db_bind_int(s, 2, start->started_us);
     db_bind_text(s, 3, start->id);
-    return run(s, e);
+    return sqlite_run(s, e);
 }
 
 static void start_done(void *arg, UNUSED bool ok, UNUSED const struct err *e)
@@ -229,261 +371,10 @@ static void sqlite_start(struct store *s, const char *id, int attempt, int64_t s
 {
     struct start *start = calloc(1, sizeof *start);
     CHECK(start);
-    text_of(str_of(id), start->id, sizeof start->id);
+    sqlite_text(str_of(id), start->id, sizeof start->id);
     start->attempt = attempt;
     start->started_us = started_us;
     db_write_later(((struct store_sqlite *)s)->db, write_start, start_done, start);
-}
-
-/* ---- ends ---- */
-
-struct row {
-    int64_t seq, retention_us;
-    enum job_state state;
-};
-
-static enum got find_row(struct db_conn *c, const char *id, struct row *ret, struct err *e)
-{
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s =
-        db_query(c, "SELECT seq, retention_us, state FROM submissions WHERE id = ?", e);
-    if (!s)
-        return GOT_FAILED;
-    db_bind_text(s, 1, id);
-    enum got got = db_step(s, e);
-    if (got == GOT_ONE)
-        *ret = (struct row){ db_int(s, 0), db_int(s, 1), (enum job_state)db_int(s, 2) };
-    return got;
-}
-
-static bool insert_result(struct db_conn *c, int64_t seq, struct str json, struct err *e)
-{
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s = db_query(c, "INSERT INTO results(seq, body) VALUES(?, ?)", e);
-    if (!s)
-        return false;
-    db_bind_int(s, 1, seq);
-    db_bind_blob(s, 2, json);
-    return run(s, e);
-}
-
-static bool end_row(struct db_conn *c, const struct row *row, const struct ending *ending,
-                    int64_t retention_us, struct err *e)
-{
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s =
-        db_query(c,
-                 "UPDATE submissions SET state = ?2, verdict = ?3, attempts = max(attempts, ?4),"
-                 " started_us = CASE WHEN ?5 > 0 THEN ?5 ELSE started_us END,"
-                 " finished_us = ?6, expires_us = nullif(?7, 0) WHERE seq = ?1",
-                 e);
-    if (!s)
-        return false;
-    db_bind_int(s, 1, row->seq);
-    db_bind_int(s, 2, ending->state);
-    db_bind_int(s, 3, ending->verdict);
-    db_bind_int(s, 4, ending->attempt);
-    db_bind_int(s, 5, ending->started_us);
-    db_bind_int(s, 6, ending->finished_us);
-    db_bind_int(s, 7, record_expires(ending->finished_us, row->retention_us, retention_us));
-    return run(s, e) && insert_result(c, row->seq, buf_str(&ending->json), e);
-}
-
-struct finish {
-    struct store_sqlite *store;
-    char id[TOKEN_TEXT];
-    struct ending ending;
-    enum got won;
-    store_done_fn done;
-    void *arg;
-};
-
-static bool write_finish(struct db_conn *c, void *arg, struct err *e)
-{
-    struct finish *f = arg;
-    struct row row;
-    f->won = find_row(c, f->id, &row, e);
-    if (f->won == GOT_ONE && state_final(row.state))
-        f->won = GOT_NONE;
-    if (f->won == GOT_ONE)
-        return end_row(c, &row, &f->ending, f->store->config.retention_us, e);
-    return f->won == GOT_NONE;
-}
-
-static void finish_done(void *arg, bool ok, const struct err *e)
-{
-    struct finish *f = arg;
-    f->done(f->arg, ok ? f->won : GOT_FAILED, e);
-    ending_done(&f->ending);
-    free(f);
-}
-
-static void sqlite_finish(struct store *s, const char *id, const struct result *result,
-                          store_done_fn done, void *arg)
-{
-    struct finish *f = calloc(1, sizeof *f);
-    CHECK(f);
-    f->store = (struct store_sqlite *)s;
-    text_of(str_of(id), f->id, sizeof f->id);
-    ending_init(&f->ending, result);
-    f->done = done;
-    f->arg = arg;
-    db_write(f->store->db, write_finish, finish_done, f);
-}
-
-struct cancel {
-    const struct store_sqlite *store;
-    const char *id;
-    struct ending ending;
-    enum job_state state; /* afterwards */
-    bool won;
-};
-
-static bool mark_cancel(struct db_conn *c, int64_t seq, struct err *e)
-{
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s = db_query(c, "UPDATE submissions SET cancel_asked = 1 WHERE seq = ?", e);
-    if (!s)
-        return false;
-    db_bind_int(s, 1, seq);
-    return run(s, e);
-}
-
-static bool write_cancel(struct db_conn *c, void *arg, struct err *e)
-{
-    struct cancel *cancel = arg;
-    struct row row;
-    enum got got = find_row(c, cancel->id, &row, e);
-    if (got == GOT_NONE)
-        err_set(e, ERR_NOT_FOUND, "no submission %s", cancel->id);
-    if (got != GOT_ONE)
-        return false;
-
-    cancel->won = row.state == STATE_QUEUED;
-    cancel->state = cancel->won ? STATE_CANCELLED : row.state;
-    if (cancel->won)
-        return end_row(c, &row, &cancel->ending, cancel->store->config.retention_us, e);
-    return row.state != STATE_RUNNING || mark_cancel(c, row.seq, e);
-}
-
-static enum got sqlite_cancel(struct store *s, const char *id, enum job_state *ret_state,
-                              struct err *e)
-{
-    struct store_sqlite *store = (struct store_sqlite *)s;
-    struct cancel cancel = { .store = store, .id = id };
-    ending_init_cancelled(&cancel.ending);
-    bool ok = db_write_wait(store->db, write_cancel, &cancel, e);
-    ending_done(&cancel.ending);
-    if (!ok)
-        return GOT_FAILED;
-    *ret_state = cancel.state;
-    return cancel.won ? GOT_ONE : GOT_NONE;
-}
-
-/* ---- removing ---- */
-
-static bool delete_row(struct db_conn *c, int64_t seq, struct err *e)
-{
-    static const char *const texts[] = {
-        "DELETE FROM results WHERE seq = ?",
-        "DELETE FROM jobs WHERE seq = ?",
-        "DELETE FROM submissions WHERE seq = ?",
-    };
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, texts[i], e);
-        if (!s)
-            return false;
-        db_bind_int(s, 1, seq);
-        if (!run(s, e))
-            return false;
-    }
-    return true;
-}
-
-static bool write_remove(struct db_conn *c, void *arg, struct err *e)
-{
-    const char *id = arg;
-    struct row row;
-    enum got got = find_row(c, id, &row, e);
-    if (got == GOT_NONE)
-        err_set(e, ERR_NOT_FOUND, "no submission %s", id);
-    if (got != GOT_ONE)
-        return false;
-    if (!state_final(row.state))
-        return err_set(e, ERR_CONFLICT, "submission %s is %s", id, state_name(row.state));
-    return delete_row(c, row.seq, e);
-}
-
-static bool sqlite_remove(struct store *s, const char *id, struct err *e)
-{
-    char text[TOKEN_TEXT];
-    text_of(str_of(id), text, sizeof text);
-    return db_write_wait(((struct store_sqlite *)s)->db, write_remove, text, e);
-}
-
-struct sweep {
-    int64_t now_us, swept;
-    int batch;
-};
-
-/* One expired row; GOT_NONE: there is none. */
-static enum got find_expired(struct db_conn *c, int64_t now_us, int64_t *ret, struct err *e)
-{
-    CLEANUP(db_stmt_done)
-    struct db_stmt *s =
-        db_query(c,
-                 "SELECT seq FROM submissions WHERE expires_us IS NOT NULL AND expires_us <= ?"
-                 " ORDER BY expires_us LIMIT 1",
-                 e);
-    if (!s)
-        return GOT_FAILED;
-    db_bind_int(s, 1, now_us);
-    enum got got = db_step(s, e);
-    if (got == GOT_ONE)
-        *ret = db_int(s, 0);
-    return got;
-}
-
-static bool read_pragma(struct db_conn *c, const char *sql, int64_t *ret, struct err *e)
-{
-    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, sql, e);
-    if (!s || db_step(s, e) == GOT_FAILED)
-        return false;
-    *ret = db_int(s, 0);
-    return true;
-}
-
-/* Room left free is used by what comes next; only when there is much of it some is given back. */
-static bool give_room_back(struct db_conn *c, struct err *e)
-{
-    int64_t free_pages, pages;
-    if (!read_pragma(c, "PRAGMA freelist_count", &free_pages, e) ||
-        !read_pragma(c, "PRAGMA page_count", &pages, e))
-        return false;
-    return free_pages < pages / 4 || db_exec(c, "PRAGMA incremental_vacuum(500)", e);
-}
-
-static bool write_sweep(struct db_conn *c, void *arg, struct err *e)
-{
-    struct sweep *sweep = arg;
-    enum got got = GOT_NONE;
-    int64_t seq;
-    while (sweep->swept < sweep->batch &&
-           (got = find_expired(c, sweep->now_us, &seq, e)) == GOT_ONE) {
-        if (!delete_row(c, seq, e))
-            return false;
-        sweep->swept++;
-    }
-    return got != GOT_FAILED && give_room_back(c, e);
-}
-
-static bool sqlite_sweep(struct store *s, int64_t now_us, int batch, int64_t *ret, struct err *e)
-{
-    struct sweep sweep = { .now_us = now_us, .batch = batch };
-    if (!db_write_wait(((struct store_sqlite *)s)->db, write_sweep, &sweep, e))
-        return false;
-    *ret = sweep.swept;
-    return true;
 }
 
 /* ---- opening ---- */
@@ -501,18 +392,36 @@ static void sqlite_close(struct store *s)
 
 static const struct store_ops ops = {
     .scheme = "sqlite",
+    .deliveries = &sqlite_deliveries,
     .admit = sqlite_admit,
     .sync = sqlite_sync,
     .start = sqlite_start,
     .finish = sqlite_finish,
+    .amend = sqlite_amend,
+    .reopen = sqlite_reopen,
     .load = sqlite_load,
     .cancel = sqlite_cancel,
     .remove = sqlite_remove,
     .list = sqlite_list,
     .unfinished = sqlite_unfinished,
     .sweep = sqlite_sweep,
+    .unarchived = sqlite_unarchived,
+    .archived = sqlite_archived,
     .close = sqlite_close,
 };
+
+/* What only this process knows: the last seq, and that nobody else is sending. */
+static bool read_state(struct db_conn *c, void *arg, struct err *e)
+{
+    struct store_sqlite *store = arg;
+    CLEANUP(db_stmt_done)
+    struct db_stmt *s =
+        db_query(c, "SELECT max(seq) FROM sqlite_sequence WHERE name = 'submissions'", e);
+    if (!s || db_step(s, e) != GOT_ONE)
+        return false;
+    store->last_seq = db_int(s, 0);
+    return db_exec(c, "UPDATE deliveries SET due_us = 1, leased = 0 WHERE state = 1 AND leased", e);
+}
 
 struct store *store_sqlite_open(struct db *db, const struct store_config *config, struct err *e)
 {
@@ -524,5 +433,9 @@ struct store *store_sqlite_open(struct db *db, const struct store_config *config
     store->config = *config;
     store->db = db;
     pthread_mutex_init(&store->lock, NULL);
-    return &store->store;
+    if (db_write_wait(db, read_state, store, e))
+        return &store->store;
+    sqlite_close(&store->store);
+    err_add(e, "open the store");
+    return NULL;
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store_sqlite.h"
 
+#include "base/clock.h"
+
+enum { TENANT_MOST = 256 };
+
 /* What read_row() reads, then the job and the result or NULL. */
 #define HEAD                                                                                       \
     "SELECT s.id, s.state, s.attempts, s.cancel_asked, s.created_us, s.started_us,"                \
@@ -32,6 +36,7 @@ static bool read_row(struct db_stmt *s, struct record *ret, struct err *e)
         .created_us = db_int(s, 4),
         .started_us = db_int(s, 5),
         .finished_us = db_int(s, 6),
+        .seq = db_int(s, 7),
     };
     snprintf(r.id, sizeof r.id, "%.*s", STR_FMT(db_blob(s, 0)));
 
@@ -139,6 +144,8 @@ static void add_where(struct buf *sql, const struct store_filter *f)
         buf_add_text(sql, " AND s.created_us < ?5");
     if (f->metadata_key)
         buf_add_text(sql, " AND " METADATA_IS);
+    if (f->unarchived)
+        buf_add_text(sql, " AND s.archived = 0");
 }
 
 static void bind_where(struct db_stmt *s, const struct store_filter *f)
@@ -212,7 +219,7 @@ static bool list_page(struct db_conn *c, const struct listing *l, struct err *e)
         CLEANUP(record_done) struct record r = { 0 };
         if (!read_row(s, &r, e))
             return false;
-        l->fn(l->arg, &r, db_int(s, 7));
+        l->fn(l->arg, &r, r.seq);
     }
     return got == GOT_NONE;
 }
@@ -222,6 +229,8 @@ bool sqlite_list(struct store *s, const struct store_filter *f, unsigned parts,
                  int64_t *ret_total, struct err *e)
 {
     struct store_sqlite *store = (struct store_sqlite *)s;
+    if (f->unarchived && !db_sync(store->db, e))
+        return false;
     struct db_conn *c = db_reader(store->db, e);
     if (!c)
         return false;
@@ -236,24 +245,31 @@ bool sqlite_list(struct store *s, const struct store_filter *f, unsigned parts,
 
 /* ---- what is not final ---- */
 
-static bool list_unfinished(struct db_conn *c, void (*fn)(void *arg, const char *id, int priority),
+static bool list_unfinished(struct db_conn *c, void (*fn)(void *arg, const struct unfinished *x),
                             void *arg, struct err *e)
 {
     CLEANUP(db_stmt_done)
-    struct db_stmt *s =
-        db_query(c, "SELECT id, priority FROM submissions WHERE state IN (0, 1) ORDER BY seq", e);
+    struct db_stmt *s = db_query(c,
+                                 "SELECT id, tenant, priority, start_us FROM submissions"
+                                 " WHERE state IN (0, 1) ORDER BY seq",
+                                 e);
     if (!s)
         return false;
+    int64_t now = wall_us();
     enum got got;
     while ((got = db_step(s, e)) == GOT_ONE) {
-        char id[TOKEN_TEXT];
-        snprintf(id, sizeof id, "%.*s", STR_FMT(db_blob(s, 0)));
-        fn(arg, id, (int)db_int(s, 1));
+        char id[TOKEN_TEXT], tenant[TENANT_MOST];
+        sqlite_text(db_blob(s, 0), id, sizeof id);
+        sqlite_text(db_blob(s, 1), tenant, sizeof tenant);
+        fn(arg, &(struct unfinished){ .id = id,
+                                      .tenant = tenant,
+                                      .priority = (int)db_int(s, 2),
+                                      .delay_us = MAX(0, db_int(s, 3) - now) });
     }
     return got == GOT_NONE;
 }
 
-bool sqlite_unfinished(struct store *s, void (*fn)(void *arg, const char *id, int priority),
+bool sqlite_unfinished(struct store *s, void (*fn)(void *arg, const struct unfinished *x),
                        void *arg, struct err *e)
 {
     struct store_sqlite *store = (struct store_sqlite *)s;
@@ -261,6 +277,42 @@ bool sqlite_unfinished(struct store *s, void (*fn)(void *arg, const char *id, in
     if (!c)
         return false;
     bool ok = list_unfinished(c, fn, arg, e);
+    db_reader_done(store->db, c);
+    return ok;
+}
+
+/* ---- what no history has ---- */
+
+static bool list_unarchived(struct db_conn *c, int max, void (*fn)(void *arg, struct record *r),
+                            void *arg, struct err *e)
+{
+    CLEANUP(buf_done) struct buf sql = { 0 };
+    buf_addf(&sql, "%s WHERE s.archived = 0 AND s.state > 1 ORDER BY s.finished_us LIMIT ?",
+             select_for(RECORD_JOB | RECORD_RESULT));
+    CLEANUP(db_stmt_done) struct db_stmt *s = db_query(c, sql.ptr, e);
+    if (!s)
+        return false;
+    db_bind_int(s, 1, max);
+    enum got got;
+    while ((got = db_step(s, e)) == GOT_ONE) {
+        CLEANUP(record_done) struct record r = { 0 };
+        if (!read_row(s, &r, e))
+            return false;
+        fn(arg, &r);
+    }
+    return got == GOT_NONE;
+}
+
+bool sqlite_unarchived(struct store *s, int max, void (*fn)(void *arg, struct record *r), void *arg,
+                       struct err *e)
+{
+    struct store_sqlite *store = (struct store_sqlite *)s;
+    if (!db_sync(store->db, e)) /* what archived() wrote for later */
+        return false;
+    struct db_conn *c = db_reader(store->db, e);
+    if (!c)
+        return false;
+    bool ok = list_unarchived(c, max, fn, arg, e);
     db_reader_done(store->db, c);
     return ok;
 }

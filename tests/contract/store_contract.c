@@ -113,8 +113,8 @@ STORE(a_key_admits_one_job)
 {
     struct err e;
     CLEANUP(job_free) struct job *first = job_made("c", "1");
-    CLEANUP(job_free) struct job *second = job_made("c", "2");
-    CLEANUP(job_free) struct job *third = job_made("c", "3");
+    CLEANUP(job_free) struct job *second = job_made("c", "1");
+    CLEANUP(job_free) struct job *third = job_made("c", "1");
     char id[TOKEN_TEXT];
     assert_int_equal(store_admit(s, first, "key", id, &e), GOT_ONE);
     assert_string_equal(id, first->id);
@@ -125,6 +125,25 @@ STORE(a_key_admits_one_job)
     MUST(store_sync(s, &e));
     assert_true(is_known(s, first->id));
     assert_false(is_known(s, second->id));
+}
+
+STORE(a_key_with_another_job_is_a_conflict)
+{
+    struct err e = { 0 };
+    CLEANUP(job_free) struct job *first = job_made("c", "1");
+    CLEANUP(job_free) struct job *other = job_made("c", "2");
+    CLEANUP(job_free) struct job *delayed = job_made("c", "1");
+    delayed->start_us = delayed->created_us + US_PER_S;
+    char id[TOKEN_TEXT];
+    assert_int_equal(store_admit(s, first, "key", id, &e), GOT_ONE);
+    assert_int_equal(store_admit(s, other, "key", id, &e), GOT_FAILED);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_string_equal(e.field, "Idempotency-Key");
+    assert_int_equal(store_admit(s, delayed, "key", id, &e), GOT_FAILED);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    MUST(store_sync(s, &e));
+    assert_false(is_known(s, other->id));
+    assert_true(is_known(s, first->id));
 }
 
 STORE(a_key_is_free_again_when_its_record_is_removed)
@@ -343,13 +362,15 @@ STORE(only_final_records_can_be_removed)
 
 /* ---- what is not final; what has lived long enough ---- */
 
-static void see_unfinished(void *arg, const char *id, int priority)
+static void see_unfinished(void *arg, const struct unfinished *x)
 {
     struct seen *seen = arg;
     if (seen->count == 64)
         abort();
-    snprintf(seen->ids[seen->count], TOKEN_TEXT, "%s", id);
-    seen->priorities[seen->count++] = priority;
+    snprintf(seen->ids[seen->count], TOKEN_TEXT, "%s", x->id);
+    snprintf(seen->tenants[seen->count], sizeof seen->tenants[0], "%s", x->tenant);
+    seen->delays[seen->count] = x->delay_us;
+    seen->priorities[seen->count++] = x->priority;
 }
 
 STORE(unfinished_are_listed_oldest_first)
@@ -533,6 +554,7 @@ static const struct CMUnitTest tests[] = {
     T(an_unknown_id_is_not_there),
     T(the_same_id_twice_is_a_conflict),
     T(a_key_admits_one_job),
+    T(a_key_with_another_job_is_a_conflict),
     T(a_key_is_free_again_when_its_record_is_removed),
     T(rivals_for_a_key_all_get_the_same_id),
     T(a_started_job_is_running),

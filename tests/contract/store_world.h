@@ -27,7 +27,7 @@ struct world {
 
 static void memory_open(struct world *w)
 {
-    w->s = store_memory_open(&(struct store_config){ retention_us });
+    w->s = store_memory_open(&(struct store_config){ .retention_us = retention_us });
 }
 
 static void memory_close(struct world *w)
@@ -41,7 +41,7 @@ static void sqlite_open(struct world *w)
     char path[80];
     snprintf(path, sizeof path, "%s/s.db", w->folder);
     MUST(w->db = db_open(path, &e));
-    MUST(w->s = store_sqlite_open(w->db, &(struct store_config){ retention_us }, &e));
+    MUST(w->s = store_sqlite_open(w->db, &(struct store_config){ .retention_us = retention_us }, &e));
 }
 
 static void sqlite_close(struct world *w)
@@ -144,7 +144,7 @@ static void answered(void *arg, enum got won, const struct err *e)
 static enum got finish_with(struct store *s, const char *id, const struct result *r)
 {
     struct answer a = { .lock = PTHREAD_MUTEX_INITIALIZER, .came = PTHREAD_COND_INITIALIZER };
-    store_finish(s, id, r, answered, &a);
+    store_finish(s, id, NULL, r, answered, &a);
     pthread_mutex_lock(&a.lock);
     while (!a.calls)
         pthread_cond_wait(&a.came, &a.lock);
@@ -221,7 +221,8 @@ UNUSED static enum got cancel(struct store *s, const char *id, enum job_state af
 struct seen {
     int count;
     char ids[64][TOKEN_TEXT];
-    int64_t seqs[64];
+    int64_t seqs[64], delays[64];
+    char tenants[64][32];
     int priorities[64];
 };
 
