@@ -3,9 +3,16 @@
  * admit.c - one run in a lane's box: its turn for memory, the core it lends while its program
  * waits, and again what failed for reasons of ours.
  *
- * A build is counted with what builds used lately (and a quarter), not with its limit: 2 GiB for
- * each would let a small machine build one thing at a time. Whoever makes builds grow makes them
- * count more, up to the limit; it takes a dozen ordinary ones to forget that.
+ * What is promised is held: the limits the kernel enforces on all runs together never pass the
+ * memory there is (but for a test whose limit alone is more, which runs alone).
+ *
+ * A build seldom uses its limit, and 2 GiB for each would let a small machine build one thing at a
+ * time. So as long as less than half of the memory is promised a build gets its whole limit, else
+ * only what builds used lately (and a quarter). That then is its limit in the box: a build that
+ * reaches it says nothing about the source and is repeated with all of its own, when there is room.
+ * Compile bombs, however many at once, so run into a limit, never into the machine's; the price is
+ * that some of them, or large builds on a busy machine, run twice. It takes a dozen ordinary builds
+ * to forget a large one.
  *
  * A program may lose its core for a while to one that woke up. CPU time does not mind, but a wall
  * time limit might be hit for it: such a run says nothing about the program and is repeated once,
@@ -37,12 +44,19 @@ static void note_build(struct engine *en, int64_t used_bytes)
     en->build_bytes = MAX(MAX(faded, used_bytes + used_bytes / 4), build_least_bytes);
 }
 
-static int64_t to_count(const struct engine *en, size_t test, const struct plan *plan)
+static int64_t whole_limit(const struct engine *en, const struct plan *plan)
 {
-    int64_t bytes = plan->limits.memory_bytes;
-    if (test == SIZE_MAX)
-        bytes = MIN(bytes, MAX(en->build_bytes, build_least_bytes));
-    return MIN(bytes, en->memory_total_bytes);
+    return MIN(plan->limits.memory_bytes, en->memory_total_bytes);
+}
+
+static int64_t to_count(const struct lane *l, size_t test, const struct plan *plan)
+{
+    const struct engine *en = l->en;
+    int64_t whole = whole_limit(en, plan);
+    bool plenty = whole <= en->memory_total_bytes / 2 - en->memory_bytes;
+    if (test != SIZE_MAX || l->whole || plenty)
+        return whole;
+    return MIN(whole, MAX(en->build_bytes, build_least_bytes));
 }
 
 /* Stand in line, lending the core meanwhile. False: not wanted any more. */
@@ -83,7 +97,7 @@ static bool lane_enter(struct lane *l, struct active *a, size_t test, const stru
     if (go) {
         l->active = a;
         l->test = test;
-        l->memory_bytes = to_count(en, test, plan);
+        l->memory_bytes = to_count(l, test, plan);
         l->core->alone += l->alone;
         if (TAILQ_EMPTY(&en->memory_line) && l->core->alone == 0 && memory_fits(l))
             lane_admit(l);
@@ -128,8 +142,11 @@ static void on_waiting(void *arg, bool waiting)
     pthread_mutex_unlock(&l->en->lock);
 }
 
+/* What was stopped says how much there was to be had, not what builds use. */
 static void look_at_build(struct engine *en, const struct report *report)
 {
+    if (report->end != END_EXIT)
+        return;
     pthread_mutex_lock(&en->lock);
     note_build(en, report->memory_bytes);
     pthread_mutex_unlock(&en->lock);
@@ -141,16 +158,29 @@ static bool was_crowded_out(const struct lane *l, const struct report *report)
     return report->end == END_WALL && !l->alone && l->crowded_us > report->wall_us / CROWDED_SHARE;
 }
 
+/* Did a build reach what it was promised, which is less than its limit? Without control groups the
+ * compiler itself fails then, in whatever way. */
+static bool was_cramped(const struct lane *l, const struct report *report, const struct plan *plan)
+{
+    bool failed = report->end == END_MEMORY ||
+                  (report->from_rusage && (report->end != END_EXIT || report->exit_code != 0));
+    return failed && l->memory_bytes < whole_limit(l->en, plan);
+}
+
 /* GOT_NONE: go on trying. */
 static enum got run_once(struct lane *l, struct active *a, size_t test, const struct plan *plan,
                          struct report *report, bool *unwanted, struct err *e)
 {
-    bool ok = box_run(l->box, plan, report, e);
+    struct plan promised = *plan;
+    if (test == SIZE_MAX) /* nobody else looks at the limit of a build: it may be less */
+        promised.limits.memory_bytes = l->memory_bytes;
+    bool ok = box_run(l->box, &promised, report, e);
     *unwanted = !lane_leave(l, a);
     if (ok && test == SIZE_MAX)
         look_at_build(l->en, report);
     bool crowded_out = ok && was_crowded_out(l, report);
-    if (ok && report->end != END_CANCELLED && !crowded_out)
+    bool cramped = ok && test == SIZE_MAX && was_cramped(l, report, plan);
+    if (ok && report->end != END_CANCELLED && !crowded_out && !cramped)
         return GOT_ONE;
     if (ok) {
         report_done(report);
@@ -158,6 +188,7 @@ static enum got run_once(struct lane *l, struct active *a, size_t test, const st
         err_set(e, ERR_BUG, "a run was broken off that nobody cancelled");
     }
     l->alone = crowded_out;
+    l->whole = l->whole || cramped;
     /* The plan is at fault: it would be so again. */
     return !ok && e->kind == ERR_INVALID && !*unwanted ? GOT_FAILED : GOT_NONE;
 }
@@ -172,12 +203,12 @@ enum got lane_run(struct lane *l, struct active *a, size_t test, const struct pl
     }
     enum got got = GOT_NONE;
     bool unwanted = false;
-    for (int try = 0; try < TRIES && got == GOT_NONE && !unwanted; try++) {
+    for (int try = 0; try < TRIES + l->whole && got == GOT_NONE && !unwanted; try++) {
         unwanted = !lane_enter(l, a, test, plan);
         if (!unwanted)
             got = run_once(l, a, test, &lending, report, &unwanted, e);
     }
-    l->alone = false;
+    l->alone = l->whole = false;
     if (got != GOT_NONE || unwanted)
         return got;
     err_add(e, "tried %d times", TRIES);

@@ -121,6 +121,7 @@ struct lane {
     struct task task;
     bool has_task, in_line;
     bool alone;            /* the run must have the core for itself */
+    bool whole;            /* a build that needs all the memory of its limit */
     int64_t memory_bytes;  /* of the run, or wanted for it */
     int64_t crowded_at_us; /* core.crowded_us when it began to compute */
     int64_t crowded_us;    /* time the run computed on a crowded core */

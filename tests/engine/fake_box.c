@@ -236,7 +236,15 @@ static void run_program(struct box *b, const struct plan *plan, struct str text,
         ;
 }
 
-static void build_program(struct box *b, struct str text, struct report *r)
+static void use_memory(const struct plan *plan, int mib, struct report *r)
+{
+    int64_t bytes = (int64_t)mib << 20, limit = plan->limits.memory_bytes;
+    if (bytes > limit)
+        r->end = END_MEMORY;
+    r->memory_bytes = MIN(bytes, limit);
+}
+
+static void build_program(struct box *b, const struct plan *plan, struct str text, struct report *r)
 {
     struct str all = text, line;
     bool leave = true;
@@ -249,6 +257,8 @@ static void build_program(struct box *b, struct str text, struct report *r)
             r->end = END_WALL;
         if (str_is(line, "#gate"))
             wait_at_gate(b);
+        if (str_starts(line, "#uses "))
+            use_memory(plan, number((struct str){ line.ptr + 6, line.len - 6 }), r);
         if (str_is(line, "#nothing"))
             leave = false;
     }
@@ -309,7 +319,7 @@ bool box_run(struct box *b, const struct plan *plan, struct report *ret, struct 
     CLEANUP(buf_done) struct buf text = content_of(fd);
     *ret = (struct report){ .end = END_EXIT, .wall_us = 3000, .cpu_us = 1000, .memory_bytes = 5 };
     if (build)
-        build_program(b, buf_str(&text), ret);
+        build_program(b, plan, buf_str(&text), ret);
     else
         run_program(b, plan, buf_str(&text), ret);
 

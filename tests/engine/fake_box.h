@@ -23,7 +23,7 @@
  * and in a "compiled" source, for the build step:
  *   #error TEXT  compile error             #warn TEXT   output of a good build
  *   #slow        stopped by the wall limit  #gate       waits for the gate
- *   #nothing     leaves no a.out
+ *   #nothing     leaves no a.out           #uses N     so many MiB, or all it may have
  */
 #ifndef EVALX_TESTS_FAKE_BOX_H
 #define EVALX_TESTS_FAKE_BOX_H

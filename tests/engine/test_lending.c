@@ -300,6 +300,74 @@ TEST(builds_count_with_what_builds_use)
     assert_verdict(b, "accepted");
 }
 
+static struct engine *start_builds(int lanes, int mib)
+{
+    return start_with((struct engine_config){
+        .lanes = lanes,
+        .memory_bytes = (int64_t)mib * MIB,
+        .build = { .memory_bytes = (int64_t)2048 * MIB },
+    });
+}
+
+TEST(compile_bombs_together_stay_below_the_memory)
+{
+    CLEANUP(engine_stop) struct engine *en = start_builds(4, 3000);
+    static struct submitted *s[24];
+    char source[64];
+    for (size_t i = 0; i < COUNT_OF(s); i++) {
+        snprintf(source, sizeof source, "#uses %d\nprint %zu", i % 3 ? 9000 : 100, i);
+        s[i] = submit(en, job_of("compiled", source));
+    }
+    for (size_t i = 0; i < COUNT_OF(s); i++) {
+        assert_verdict(s[i], i % 3 ? "compile_error" : "accepted");
+        if (i % 3) /* with all that it may have, whatever was free when it came */
+            assert_int_equal(s[i]->result->compile.memory_bytes, (int64_t)2048 * MIB);
+        submitted_free(s[i]);
+    }
+    assert_true(fake_state().most_memory_bytes <= (int64_t)3000 * MIB);
+    assert_int_equal(stats_of(en).memory_bytes, 0);
+    /* And they do not make ordinary ones wait for each other. */
+    CLEANUP(submitted_free) struct submitted *a = submit(en, job_of("compiled", "#gate\nprint a"));
+    CLEANUP(submitted_free) struct submitted *b = submit(en, job_of("compiled", "#gate\nprint b"));
+    fake_wait_at_gate(2);
+    fake_open_gate();
+    assert_verdict(a, "accepted");
+    assert_verdict(b, "accepted");
+}
+
+TEST(a_build_that_did_not_fit_beside_others_is_repeated_with_its_whole_limit)
+{
+    CLEANUP(engine_stop) struct engine *en = start_builds(2, 3000);
+    CLEANUP(submitted_free) UNUSED struct submitted *a = submit_mib(en, "gate", NULL, 900);
+    fake_wait_at_gate(1);
+    CLEANUP(submitted_free)
+    struct submitted *b = submit(en, job_of("compiled", "#uses 2000\nprint b"));
+    assert_verdict(b, "accepted");
+    assert_int_equal(fake_state().builds, 2);
+    fake_open_gate();
+}
+
+TEST(with_plenty_of_memory_a_large_build_runs_once)
+{
+    CLEANUP(engine_stop) struct engine *en = start_builds(2, 9000);
+    CLEANUP(submitted_free) UNUSED struct submitted *a = submit_mib(en, "gate", NULL, 900);
+    fake_wait_at_gate(1);
+    CLEANUP(submitted_free)
+    struct submitted *b = submit(en, job_of("compiled", "#uses 2000\nprint b"));
+    assert_verdict(b, "accepted");
+    assert_int_equal(fake_state().builds, 1);
+    fake_open_gate();
+}
+
+TEST(a_build_limit_above_the_memory_is_cut_to_it)
+{
+    CLEANUP(engine_stop) struct engine *en = start_builds(2, 1000);
+    CLEANUP(submitted_free)
+    struct submitted *a = submit(en, job_of("compiled", "#uses 1500\nprint b"));
+    assert_verdict(a, "compile_error");
+    assert_int_equal(a->result->compile.memory_bytes, 1000 * MIB);
+}
+
 /* ---- how much there is ---- */
 
 static void put(const char *root, const char *path, const char *text)
@@ -417,6 +485,10 @@ int main(void)
         E(who_waits_for_memory_can_be_cancelled_and_holds_up_nobody_then),
         E(stop_gives_back_who_waits_for_memory),
         E(builds_count_with_what_builds_use),
+        E(compile_bombs_together_stay_below_the_memory),
+        E(a_build_that_did_not_fit_beside_others_is_repeated_with_its_whole_limit),
+        E(with_plenty_of_memory_a_large_build_runs_once),
+        E(a_build_limit_above_the_memory_is_cut_to_it),
         E(the_memory_is_the_least_of_the_machines_and_each_control_groups),
         E(hundreds_of_jobs_that_lend_and_wait_each_finish_once),
     };
