@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdbool.h>
 #include <sys/random.h>
 
@@ -39,6 +40,21 @@ void hash_finish(struct hash *h, char out[HASH_TEXT])
     CHECK(EVP_DigestFinal_ex((EVP_MD_CTX *)h, digest, NULL));
     EVP_MD_CTX_free((EVP_MD_CTX *)h);
     hex_text(digest, sizeof digest, out);
+}
+
+void sha1_text(struct str bytes, char out[SHA1_TEXT])
+{
+    uint8_t digest[20];
+    CHECK(EVP_Digest(bytes.ptr, bytes.len, digest, NULL, EVP_sha1(), NULL));
+    hex_text(digest, sizeof digest, out);
+}
+
+void hmac_sha256(struct str key, struct str bytes, uint8_t out[HASH_BYTES])
+{
+    unsigned len = 0;
+    CHECK(HMAC(EVP_sha256(), key.ptr, (int)key.len, (const uint8_t *)bytes.ptr, bytes.len, out,
+               &len) &&
+          len == HASH_BYTES);
 }
 
 void random_bytes(void *out, size_t len)

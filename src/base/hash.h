@@ -23,6 +23,14 @@ void hash_add_int(struct hash *h, int64_t value);
 /* Finish and free; out gets lower-case hexadecimal and a closing zero. */
 void hash_finish(struct hash *h, char out[HASH_TEXT]);
 
+/* SHA-1 in lower-case hexadecimal: not for secrets, for protocols that name things by it (Redis
+ * scripts). Source: FIPS 180-4. */
+enum { SHA1_TEXT = 41 };
+void sha1_text(struct str bytes, char out[SHA1_TEXT]);
+
+/* HMAC of SHA-256. Source: RFC 2104. */
+void hmac_sha256(struct str key, struct str bytes, uint8_t out[HASH_BYTES]);
+
 /* Random bytes from the kernel; aborts when the kernel has none. */
 void random_bytes(void *out, size_t len);
 

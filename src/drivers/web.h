@@ -13,9 +13,9 @@
 #ifndef EVALX_DRIVERS_WEB_H
 #define EVALX_DRIVERS_WEB_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -37,6 +37,16 @@ MUST_USE bool web_guard_allows(const struct web_guard *g, const struct sockaddr 
  * any notation. For refusing a submission at once. errors: INVALID */
 MUST_USE bool web_url_check(const struct web_guard *g, const char *url, struct err *e);
 
+/* Whom it goes to, "host:port": the key of bounds per receiver. False: it is no URL we send to.
+ * out: 264 bytes suffice */
+MUST_USE bool web_url_receiver(const char *url, char *out, size_t size);
+
+/*
+ * Take "name:password" out of a URL that may hold it (Judge0's callbacks), for an Authorization
+ * header. Both are appended; user stays empty when there is none. False: it is no URL.
+ */
+MUST_USE bool web_url_take_user(const char *url, struct buf *plain, struct buf *user);
+
 struct web_request {
     const char *method; /* "GET", "POST", "PUT", "DELETE" */
     const char *url;
@@ -44,13 +54,14 @@ struct web_request {
     struct str body;               /* borrowed until the end */
     int64_t timeout_us;            /* everything; 0: 10 s */
     size_t answer_max;             /* more of the answer's body is not read; 0: 64 KiB */
-    const struct web_guard *guard; /* NULL: any address */
+    const struct web_guard *guard; /* NULL: any address; borrowed until the end */
+    const char *ca_file;           /* PEM file of authorities to trust; NULL: the system's */
 };
 
 struct web_answer {
-    int status;            /* 0: none came */
-    struct buf body;
-    bool cut;              /* there was more than answer_max */
+    int status;             /* 0: none came, or not the whole head of it */
+    struct buf body;        /* what came of it */
+    bool cut;               /* there was more than answer_max */
     int64_t retry_after_us; /* of the header, seconds or date; -1: none */
     int64_t took_us;
 };
@@ -59,15 +70,16 @@ CLEANUP_FOR_STRUCT(struct web_answer, web_answer_done)
 
 /*
  * Send, and wait for the answer. Any status is an answer.
- * errors  INVALID the URL or its address may not be sent to; UNAVAILABLE resolving, connecting, TLS,
- *         time-out: the sentence says which
+ * errors  INVALID the URL or its address may not be sent to; UNAVAILABLE resolving, connecting,
+ * TLS, time-out: the sentence says which
  */
 MUST_USE bool web_ask(const struct web_request *request, struct web_answer *ret, struct err *e);
 
 /* ---- many at one time ---- */
 
 struct web_pool;
-/* The answer is the callee's to read during the call. e: NULL, or why none came. */
+/* The answer is the callee's to read during the call. e: NULL, or why it is not whole; the status
+ * may be there still, when it was the body that did not end. */
 typedef void (*web_done_fn)(void *arg, const struct web_answer *a, const struct err *e);
 
 MUST_USE struct web_pool *web_pool_new(struct err *e);
