@@ -71,8 +71,9 @@ class Server:
     root may enter. /var/tmp is on a disk, where an fsync means something.
     """
 
-    def __init__(self, env=None, program=None):
+    def __init__(self, env=None, program=None, before=()):
         self.program = Path(program or BUILD / "evalx")
+        self.before = before  # words in front of the command, of programs that end as evalx
         self.folder = Path(tempfile.mkdtemp(prefix="evalx-test-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.log_path = self.folder / "log"
@@ -91,7 +92,7 @@ class Server:
         """Start it and wait for its ready line."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve"], env=self.env, stdin=subprocess.DEVNULL,
+                [*self.before, self.program, "serve"], env=self.env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=log,
             )
         seen = b""
