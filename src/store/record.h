@@ -20,6 +20,13 @@ static inline bool state_final(enum job_state s)
 /* When a record that ends now may be swept; 0: never. */
 int64_t record_expires(int64_t finished_us, int64_t own_retention_us, int64_t retention_us);
 
+/* When an amended record ended: another time than before, so that an archived() about what it was
+ * says nothing about what it is. */
+static inline int64_t record_amended(int64_t finished_us, int64_t result_finished_us)
+{
+    return result_finished_us > finished_us ? result_finished_us : finished_us + 1;
+}
+
 /* A result on its way into the store: what is in columns, and the stored form. */
 struct ending {
     enum job_state state;

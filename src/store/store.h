@@ -118,7 +118,8 @@ struct store_ops {
 
     /*
      * Put a better result (more hints, the same verdict) in the place of the one a final record
-     * has. GOT_NONE: it is not final, gone, or its finished_us is another one.
+     * has. GOT_NONE: it is not final, gone, or its finished_us is another one. The record's
+     * finished_us becomes another one by this, at least by a microsecond.
      */
     enum got (*amend)(struct store *s, const char *id, int64_t finished_us,
                       const struct result *result, struct err *e);

@@ -203,7 +203,9 @@ static enum got memory_amend(struct store *s, const char *id, int64_t finished_u
         k->result = ending.json;
         ending.json = (struct buf){ 0 };
         k->archived = false;
-        k->expires_us = record_expires(finished_us, k->retention_us, m->config.retention_us);
+        k->head.finished_us = record_amended(finished_us, ending.finished_us);
+        k->expires_us =
+            record_expires(k->head.finished_us, k->retention_us, m->config.retention_us);
     }
     memory_unlock(m);
     return fits ? GOT_ONE : GOT_NONE;

@@ -197,18 +197,19 @@ struct amend {
 };
 
 /* It is news for a history, and until that has it the copy here stays its whole time. */
-static bool make_fresh(struct db_conn *c, const struct row *row, int64_t retention_us,
-                       struct err *e)
+static bool make_fresh(struct db_conn *c, const struct row *row, int64_t finished_us,
+                       int64_t retention_us, struct err *e)
 {
     CLEANUP(db_stmt_done)
     struct db_stmt *s = db_query(c,
-                                 "UPDATE submissions SET archived = 0, expires_us = nullif(?2, 0)"
-                                 " WHERE seq = ?1 AND archived",
+                                 "UPDATE submissions SET archived = 0, finished_us = ?2,"
+                                 " expires_us = nullif(?3, 0) WHERE seq = ?1",
                                  e);
     if (!s)
         return false;
     db_bind_int(s, 1, row->seq);
-    db_bind_int(s, 2, record_expires(row->finished_us, row->retention_us, retention_us));
+    db_bind_int(s, 2, finished_us);
+    db_bind_int(s, 3, record_expires(finished_us, row->retention_us, retention_us));
     return sqlite_run(s, e);
 }
 
@@ -224,7 +225,8 @@ static bool write_amend(struct db_conn *c, void *arg, struct err *e)
         return true;
     }
     return put_result(c, row.seq, buf_str(&amend->ending.json), e) &&
-           make_fresh(c, &row, amend->store->config.retention_us, e);
+           make_fresh(c, &row, record_amended(row.finished_us, amend->ending.finished_us),
+                      amend->store->config.retention_us, e);
 }
 
 enum got sqlite_amend(struct store *s, const char *id, int64_t finished_us,

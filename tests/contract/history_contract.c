@@ -8,6 +8,7 @@ static void see(void *arg, struct record *r, int64_t seq)
     struct seen *seen = arg;
     if (seen->count == 64)
         abort();
+    assert_true(r->seq == seq);
     memcpy(seen->ids[seen->count], r->id, TOKEN_TEXT);
     seen->seqs[seen->count++] = seq;
 }
@@ -113,6 +114,20 @@ STORE(history_is_filtered_by_metadata)
             "50", 2);
 }
 
+STORE(history_tells_what_was_not_archived)
+{
+    struct err e;
+    char ids[6][TOKEN_TEXT];
+    make_history(s, ids);
+    CLEANUP(record_done) struct record r = load(s, ids[1], 0);
+    MUST(store_archived(s, ids[1], r.finished_us, INT64_MAX, &e));
+    list_is(s, ids, (struct store_filter){ .unarchived = true }, "54320", 5);
+    list_is(s, ids,
+            (struct store_filter){ .unarchived = true, .has_state = true, .state = STATE_FINISHED },
+            "520", 3);
+    list_is(s, ids, (struct store_filter){ .unarchived = true, .language = "cpp" }, "4", 1);
+}
+
 STORE(a_cursor_pages_through_all_of_history)
 {
     struct err e;
@@ -176,6 +191,7 @@ STORE(list_gives_the_parts_asked_for)
 static const struct CMUnitTest tests[] = {
     T(history_is_listed_newest_first),  T(history_is_filtered),
     T(history_is_filtered_by_metadata), T(a_cursor_pages_through_all_of_history),
+    T(history_tells_what_was_not_archived),
     T(cursors_never_come_back),         T(list_gives_the_parts_asked_for),
 };
 

@@ -7,6 +7,8 @@
  */
 #include "store_world.h"
 
+#include "store/record.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -296,6 +298,54 @@ STORE(of_two_finishers_at_once_one_wins)
     }
 }
 
+/* ---- second thoughts about a result ---- */
+
+STORE(a_better_result_takes_the_place_of_the_one_it_is_about)
+{
+    struct err e;
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    CLEANUP(result_free) struct result *result = result_made(VERDICT_WRONG_ANSWER, 888);
+    assert_int_equal(store_amend(s, id, 888, result, &e), GOT_NONE); /* not final */
+    assert_int_equal(finish_with(s, id, result), GOT_ONE);
+
+    result->message = "better";
+    assert_int_equal(store_amend(s, id, 889, result, &e), GOT_NONE); /* about another one */
+    assert_int_equal(store_amend(s, "unknown", 888, result, &e), GOT_NONE);
+    assert_int_equal(store_amend(s, id, 888, result, &e), GOT_ONE);
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_RESULT);
+    assert_int_equal(r.state, STATE_FINISHED);
+    assert_int_equal(r.finished_us, 889);
+    assert_string_equal(r.result->message, "better");
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_NONE);
+}
+
+STORE(an_internal_error_can_be_queued_again)
+{
+    struct err e;
+    char id[TOKEN_TEXT];
+    admit(s, id);
+    start(s, id, 3);
+    assert_int_equal(store_reopen(s, id, &e), GOT_NONE); /* running */
+    assert_int_equal(finish(s, id, VERDICT_INTERNAL_ERROR), GOT_ONE);
+    assert_int_equal(store_reopen(s, id, &e), GOT_ONE);
+    {
+        CLEANUP(record_done) struct record r = load(s, id, RECORD_JOB | RECORD_RESULT);
+        assert_int_equal(r.state, STATE_QUEUED);
+        assert_int_equal(r.attempts, 0);
+        assert_int_equal(r.finished_us, 0);
+        assert_int_equal(r.started_us, 0);
+        assert_null(r.result);
+        assert_non_null(r.job);
+    }
+    assert_int_equal(store_reopen(s, id, &e), GOT_NONE); /* queued */
+    assert_int_equal(finish(s, id, VERDICT_ACCEPTED), GOT_ONE);
+    assert_int_equal(store_reopen(s, id, &e), GOT_NONE); /* another verdict */
+    assert_int_equal(store_reopen(s, "unknown", &e), GOT_NONE);
+    CLEANUP(record_done) struct record r = load(s, id, RECORD_RESULT);
+    assert_int_equal(r.result->verdict, VERDICT_ACCEPTED);
+}
+
 /* ---- cancelling and removing ---- */
 
 STORE(a_queued_job_is_cancelled_at_once)
@@ -397,6 +447,47 @@ STORE(unfinished_are_listed_oldest_first)
     assert_int_equal(seen.priorities[2], 1);
 }
 
+STORE(unfinished_know_whose_they_are_and_how_long_to_wait)
+{
+    struct err e;
+    char plain[TOKEN_TEXT], later[TOKEN_TEXT], over[TOKEN_TEXT];
+    admit(s, plain);
+    struct job *job = job_made("c", "x");
+    job->tenant = "ann";
+    job->start_us = wall_us() + 1000 * US_PER_S;
+    admit_job(s, job, later);
+    job = job_made("c", "x");
+    job->start_us = wall_us() - 1;
+    admit_job(s, job, over);
+
+    struct seen seen = { 0 };
+    MUST(store_unfinished(s, see_unfinished, &seen, &e));
+    assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.tenants[0], "");
+    assert_string_equal(seen.tenants[1], "ann");
+    assert_true(seen.delays[0] == 0 && seen.delays[2] == 0);
+    assert_true(seen.delays[1] > 900 * US_PER_S && seen.delays[1] <= 1000 * US_PER_S);
+}
+
+STORE(seq_is_the_time_of_admission_and_unique)
+{
+    int64_t last = wall_us() - 1;
+    for (int i = 0; i < 50; i++) {
+        struct err e;
+        CLEANUP(job_free) struct job *job = job_made("c", "x");
+        char id[TOKEN_TEXT];
+        assert_int_equal(store_admit(s, job, NULL, id, &e), GOT_ONE);
+        if (i % 10 == 9)
+            MUST(store_sync(s, &e));
+        else
+            continue;
+        CLEANUP(record_done) struct record r = load(s, id, 0);
+        assert_true(r.seq > last);
+        assert_true(r.seq < wall_us() + 1000);
+        last = r.seq;
+    }
+}
+
 static int64_t sweep(struct store *s, int64_t now_us, int batch)
 {
     struct err e;
@@ -442,6 +533,111 @@ STORE(sweep_stops_after_a_batch)
     assert_int_equal(sweep(s, INT64_MAX, 5), 5);
     assert_int_equal(sweep(s, INT64_MAX, 5), 2);
     assert_int_equal(sweep(s, INT64_MAX, 5), 0);
+}
+
+/* ---- what a history has, and what it has not ---- */
+
+struct fresh {
+    int count;
+    char ids[16][TOKEN_TEXT];
+};
+
+static void see_fresh(void *arg, struct record *r)
+{
+    struct fresh *fresh = arg;
+    assert_non_null(r->job);
+    assert_non_null(r->result);
+    assert_true(state_final(r->state));
+    assert_true(r->seq > 0);
+    memcpy(fresh->ids[fresh->count++], r->id, TOKEN_TEXT);
+}
+
+/* ids: NULL-ended. */
+static void fresh_are(struct store *s, int max, const char *const *ids)
+{
+    struct err e;
+    struct fresh fresh = { 0 };
+    MUST(store_unarchived(s, max, see_fresh, &fresh, &e));
+    int count = 0;
+    for (; ids[count]; count++) {
+        assert_true(count < fresh.count);
+        assert_string_equal(fresh.ids[count], ids[count]);
+    }
+    assert_int_equal(fresh.count, count);
+}
+
+STORE(what_no_history_has_comes_in_the_order_of_its_end)
+{
+    struct err e;
+    char a[TOKEN_TEXT], b[TOKEN_TEXT], c[TOKEN_TEXT], queued[TOKEN_TEXT];
+    admit_finished(s, 0, 3000, c);
+    admit_finished(s, 0, 1000, a);
+    admit_finished(s, 0, 2000, b);
+    admit(s, queued);
+    fresh_are(s, 9, (const char *const[]){ a, b, c, NULL });
+    fresh_are(s, 2, (const char *const[]){ a, b, NULL });
+
+    MUST(store_archived(s, a, 1000, INT64_MAX, &e));
+    MUST(store_archived(s, b, 2001, INT64_MAX, &e)); /* another end */
+    MUST(store_archived(s, queued, 0, INT64_MAX, &e));
+    MUST(store_archived(s, "unknown", 1, 2, &e));
+    fresh_are(s, 9, (const char *const[]){ b, c, NULL });
+    assert_true(is_known(s, a));
+}
+
+STORE(what_was_changed_is_news_for_the_history)
+{
+    struct err e;
+    char a[TOKEN_TEXT], b[TOKEN_TEXT];
+    admit_finished(s, 0, 1000, a);
+    admit(s, b);
+    CLEANUP(result_free) struct result *internal = result_made(VERDICT_INTERNAL_ERROR, 2000);
+    assert_int_equal(finish_with(s, b, internal), GOT_ONE);
+    MUST(store_archived(s, a, 1000, 5000, &e));
+    MUST(store_archived(s, b, 2000, 5000, &e));
+    fresh_are(s, 9, (const char *const[]){ NULL });
+
+    CLEANUP(result_free) struct result *better = result_made(VERDICT_ACCEPTED, 1000);
+    assert_int_equal(store_amend(s, a, 1000, better, &e), GOT_ONE);
+    MUST(store_archived(s, a, 1000, 5000, &e)); /* was on its way with what it was before */
+    fresh_are(s, 9, (const char *const[]){ a, NULL });
+    assert_int_equal(store_reopen(s, b, &e), GOT_ONE);
+    fresh_are(s, 9, (const char *const[]){ a, NULL });
+    CLEANUP(result_free) struct result *good = result_made(VERDICT_ACCEPTED, 3000);
+    assert_int_equal(finish_with(s, b, good), GOT_ONE);
+    fresh_are(s, 9, (const char *const[]){ a, b, NULL });
+    assert_int_equal(sweep(s, 5000, 100), 0); /* their copies are needed again */
+    assert_true(is_known(s, a));
+    assert_true(is_known(s, b));
+}
+
+STORE(archived_records_are_dropped_when_they_were_said_to_be)
+{
+    struct err e;
+    char kept[TOKEN_TEXT], brief[TOKEN_TEXT], id[TOKEN_TEXT];
+    int64_t end = 5000 * US_PER_S;
+    CLEANUP(job_free) struct job *keyed = job_made("c", "x");
+    CLEANUP(job_free) struct job *again = job_made("c", "x");
+    assert_int_equal(store_admit(s, keyed, "key", kept, &e), GOT_ONE);
+    CLEANUP(result_free) struct result *result = result_made(VERDICT_ACCEPTED, end);
+    assert_int_equal(finish_with(s, kept, result), GOT_ONE);
+    admit_finished(s, 10 * US_PER_S, end, brief);
+    MUST(store_archived(s, kept, end, end + 20 * US_PER_S, &e));
+    MUST(store_archived(s, brief, end, end + 20 * US_PER_S, &e));
+
+    assert_int_equal(sweep(s, end + 10 * US_PER_S, 100), 1); /* its own retention was shorter */
+    assert_false(is_known(s, brief));
+    assert_int_equal(sweep(s, end + 20 * US_PER_S - 1, 100), 0);
+    assert_int_equal(sweep(s, end + 20 * US_PER_S, 100), 1);
+    assert_false(is_known(s, kept));
+
+    /* The record went to a history; its key is still known. */
+    assert_int_equal(store_admit(s, again, "key", id, &e), GOT_NONE);
+    assert_string_equal(id, keyed->id);
+    assert_false(store_remove(s, keyed->id, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(store_admit(s, again, "key", id, &e), GOT_ONE);
+    assert_string_equal(id, again->id);
 }
 
 /* ---- restarts and deaths ---- */
@@ -563,14 +759,21 @@ static const struct CMUnitTest tests[] = {
     T(the_first_result_stands),
     T(finishing_an_unknown_id_wins_nothing),
     T(of_two_finishers_at_once_one_wins),
+    T(a_better_result_takes_the_place_of_the_one_it_is_about),
+    T(an_internal_error_can_be_queued_again),
     T(a_queued_job_is_cancelled_at_once),
     T(a_running_job_is_marked_for_its_worker),
     T(a_finished_job_stays_finished),
     T(cancelling_an_unknown_id_is_an_error),
     T(only_final_records_can_be_removed),
     T(unfinished_are_listed_oldest_first),
+    T(unfinished_know_whose_they_are_and_how_long_to_wait),
+    T(seq_is_the_time_of_admission_and_unique),
     T(sweep_removes_what_has_lived_its_time),
     T(sweep_stops_after_a_batch),
+    T(what_no_history_has_comes_in_the_order_of_its_end),
+    T(what_was_changed_is_news_for_the_history),
+    T(archived_records_are_dropped_when_they_were_said_to_be),
     T(a_restart_keeps_everything),
     T(what_sync_confirmed_survives_sigkill),
 };

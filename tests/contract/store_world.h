@@ -16,6 +16,7 @@ struct backend {
     void (*open)(struct world *w);
     void (*close)(struct world *w);
     bool survives; /* a restart of the process */
+    bool shared;   /* by several processes */
 };
 
 struct world {
@@ -50,12 +51,12 @@ static void sqlite_close(struct world *w)
     db_close(w->db);
 }
 
-static const struct backend backends[] = {
+UNUSED static const struct backend backends[] = {
     { "memory", memory_open, memory_close, false },
     { "sqlite", sqlite_open, sqlite_close, true },
 };
 
-static int setup(void **state)
+UNUSED static int setup(void **state)
 {
     static struct world world;
     world = (struct world){ .backend = *state };
@@ -65,7 +66,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+UNUSED static int teardown(void **state)
 {
     struct world *w = *state;
     w->backend->close(w);
@@ -107,7 +108,7 @@ static struct job *job_made(const char *language, const char *source)
 }
 
 /* Admit, make durable and free it; id gets the new record's. */
-static void admit_job(struct store *s, struct job *job, char id[TOKEN_TEXT])
+UNUSED static void admit_job(struct store *s, struct job *job, char id[TOKEN_TEXT])
 {
     struct err e;
     assert_int_equal(store_admit(s, job, NULL, id, &e), GOT_ONE);
@@ -116,7 +117,7 @@ static void admit_job(struct store *s, struct job *job, char id[TOKEN_TEXT])
     MUST(store_sync(s, &e));
 }
 
-static void admit(struct store *s, char id[TOKEN_TEXT])
+UNUSED static void admit(struct store *s, char id[TOKEN_TEXT])
 {
     admit_job(s, job_made("c", "int main(){}"), id);
 }
