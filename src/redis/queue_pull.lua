@@ -1,0 +1,98 @@
+#!lua flags=allow-oom
+-- Lease what is next, by the weights of the priorities. With nothing there: who is to wait, and how
+-- long. One of those that wait is the timer: it wakes when the next delayed id is due. A delayed id
+-- that is due earlier wakes somebody, who becomes the timer instead.
+--   KEYS Q   ARGV now lease consumer puller max wake-entry
+--   ->  microseconds to wait at most (-1: for ever), then id, attempt, priority, pushed, entry each
+-- include queue.lua
+-- include queue_choose.lua
+local now, consumer, puller = queue_now(ARGV[1]), ARGV[3], ARGV[4]
+local ends = later(now, ARGV[2])
+local ret = {}
+
+-- The head of a priority, leased to the consumer, if it is what we think.
+local function take(p)
+    local read = redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', 1, 'STREAMS',
+        stream(p), '>')
+    if not read or read.err then
+        fill(p)
+        if not undelivered(stream(p)) then -- nothing is ready, whatever was counted
+            call('HSET', Q, 'ready:' .. p, 0)
+            call('HSETNX', Q, 'doubt', 0)
+        end
+        return
+    end
+    local entry, fields = read[1][2][1][1], read[1][2][1][2]
+    local x = fields and entry_get(fields[2])
+    local known = x and x.place == 's' and out_get(x)
+    if known ~= entry then -- put there by hand
+        call('XACK', stream(p), GROUP, entry)
+        call('XDEL', stream(p), entry)
+        fill(p)
+        return
+    end
+    lease(x, entry, consumer, ends)
+    fill(p)
+    for _, v in ipairs({ x.id, x.attempts + 1, p, x.pushed, entry }) do ret[#ret + 1] = v end
+end
+
+local function lease_some(max)
+    if paused() then return end
+    local have = call('HMGET', Q, 'credit:0', 'credit:1', 'credit:2')
+    local credit, before = {}, {}
+    for p = 0, 2 do
+        credit[p] = tonumber(have[p + 1] or 0)
+        before[p] = credit[p]
+    end
+    while #ret < 5 * max do
+        have = call('HMGET', Q, 'ready:0', 'ready:1', 'ready:2')
+        local ready = {}
+        for p = 0, 2 do ready[p] = tonumber(have[p + 1] or 0) end
+        local p = choose(credit, ready)
+        if not p then break end
+        take(p)
+    end
+    for p = 0, 2 do
+        if credit[p] ~= before[p] then call('HSET', Q, 'credit:' .. p, credit[p]) end
+    end
+end
+
+local function next_due()
+    local due
+    for p = 0, 2 do
+        local first = call('ZRANGE', delayed(p), 0, 0, 'WITHSCORES')[2]
+        if first then due = math.min(due or NEVER, tonumber(first)) end
+    end
+    if due and due < NEVER then return due end
+    return nil
+end
+
+if ARGV[6] ~= '' then
+    call('XACK', WAKE, GROUP, ARGV[6])
+    call('XDEL', WAKE, ARGV[6])
+end
+advance(now)
+lease_some(tonumber(ARGV[5]))
+
+local due = next_due()
+local timer = call('HMGET', Q, 'timer', 'timer_due')
+local wait = -1
+if timer[1] == puller then
+    if #ret > 0 or not due then
+        call('HDEL', Q, 'timer', 'timer_due')
+        timer[1] = false
+        if due then wake() end
+    end
+end
+if #ret == 0 then -- the caller waits next: on streams that must be there
+    for _, key in ipairs({ stream(0), stream(1), stream(2), WAKE }) do group_of(key) end
+end
+if #ret == 0 and due then
+    local theirs = timer[1] and timer[1] ~= puller and tonumber(timer[2])
+    if not theirs or theirs > due or theirs < now then
+        call('HSET', Q, 'timer', puller, 'timer_due', string.format('%.0f', due))
+        wait = math.max(due - now, 1)
+    end
+end
+table.insert(ret, 1, wait)
+return ret
