@@ -9,9 +9,8 @@
  * growing pauses, following Sentinel or the cluster to the new primary (a READONLY or MOVED answer
  * makes it look as well). Commands that wait (XREADGROUP BLOCK) have lines of their own.
  *
- * Source   the protocol RESP2, https://redis.io/docs/reference/protocol-spec/ ; cluster and Sentinel
- *          specifications there. hiredis formats and parses.
- * Threads  any, for every call.
+ * Source   the protocol RESP2, https://redis.io/docs/reference/protocol-spec/ ; cluster and
+ * Sentinel specifications there. hiredis formats and parses. Threads  any, for every call.
  */
 #ifndef EVALX_DRIVERS_REDIS_H
 #define EVALX_DRIVERS_REDIS_H
@@ -36,8 +35,8 @@ struct redis_config {
      *   (?ca=FILE&cert=FILE&key=FILE; the certificate is always checked)
      */
     const char *url;
-    int64_t timeout_us;  /* connecting, and the answer of a command; 0: 5 s */
-    int replicas;        /* redis_ask_kept() waits for that many replicas */
+    int64_t timeout_us; /* connecting, and the answer of a command; 0: 5 s */
+    int replicas;       /* redis_ask_kept() waits for that many replicas */
 };
 
 /*
@@ -57,9 +56,9 @@ void redis_reply_free(struct redis_reply *reply);
 CLEANUP_FOR(struct redis_reply *, redis_reply_free)
 
 enum redis_kind redis_kind(const struct redis_reply *reply);
-int64_t redis_int(const struct redis_reply *reply);        /* a number, or a text that is one; else 0 */
-struct str redis_text(const struct redis_reply *reply);    /* borrowed; NUL-ended; nil: ptr NULL */
-size_t redis_count(const struct redis_reply *reply);       /* elements of a list, else 0 */
+int64_t redis_int(const struct redis_reply *reply); /* a number, or a text that is one; else 0 */
+struct str redis_text(const struct redis_reply *reply); /* borrowed; NUL-ended; nil: ptr NULL */
+size_t redis_count(const struct redis_reply *reply);    /* elements of a list, else 0 */
 const struct redis_reply *redis_at(const struct redis_reply *reply, size_t i); /* borrowed */
 
 /* ---- commands ---- */
@@ -75,7 +74,7 @@ struct redis_call {
     struct redis_script *script; /* NULL: words is the whole command */
     const struct str *words;     /* the command; or the script's keys, then its arguments */
     size_t count;
-    size_t keys;                 /* script: how many of the words are keys */
+    size_t keys; /* script: how many of the words are keys */
 };
 
 /*
@@ -89,7 +88,8 @@ struct redis_call {
 MUST_USE struct redis_reply *redis_ask(struct redis *r, const struct redis_call *call,
                                        struct err *e);
 
-/* The same, and the configured number of replicas has it (WAIT); without replicas as redis_ask(). */
+/* The same, and the configured number of replicas has it (WAIT); without replicas as redis_ask().
+ */
 MUST_USE struct redis_reply *redis_ask_kept(struct redis *r, const struct redis_call *call,
                                             struct err *e);
 
@@ -118,14 +118,17 @@ CLEANUP_FOR(struct redis_line *, redis_line_free)
 MUST_USE struct redis_reply *redis_line_ask(struct redis_line *l, const struct redis_call *call,
                                             int64_t wait_us, struct err *e);
 
-/* End a wait in progress, which fails with UNAVAILABLE and sys == EINTR, and do nothing otherwise.
- * What the server did meanwhile is lost to the caller: a lease taken is found by its time. */
+/* End the wait in progress, or the next one when there is none, so that a call between a look at a
+ * flag and the wait is not lost: it fails with UNAVAILABLE and sys == EINTR. What the server did
+ * meanwhile is lost to the caller: a lease taken is found by its time. */
 void redis_line_wake(struct redis_line *l);
 
 /*
  * Listen to a channel (PUBLISH; a cluster spreads it to every node). message: from a thread of its
- * own; must not block. gap: called when the subscription stands again after having been away, so
- * that messages may be lost.
+ * own; must not block. gap: from that thread, when the subscription stands again after having been
+ * away, so that messages may be lost; may be NULL. Returns when the subscription stands; or, when
+ * it cannot be had within the time-out, without it: then gap is called once it does.
+ * errors  SYSTEM no thread
  */
 struct redis_ear;
 MUST_USE struct redis_ear *redis_listen(struct redis *r, const char *channel,
@@ -144,7 +147,8 @@ struct redis_state {
     char policy[32]; /* maxmemory-policy; anything but noeviction may lose jobs */
     int64_t memory_bytes, memory_max_bytes;
 };
-/* Asks the server (INFO, CONFIG GET where allowed). False: it does not answer; ret is filled still. */
+/* Asks the server (INFO, CONFIG GET where allowed). False: it does not answer; ret is filled still.
+ */
 MUST_USE bool redis_state(struct redis *r, struct redis_state *ret, struct err *e);
 
 #endif
