@@ -26,4 +26,17 @@ struct timespec us_to_timespec(int64_t us);
 /* "2026-11-23T12:46:43.982Z": UTC, three fractional digits; out holds 25 bytes or more. */
 void wall_text(int64_t us, char *out, size_t size);
 
+/*
+ * Today's date for deciding what is old enough to be deleted: a time of day that jumps is not
+ * believed before it has stood for an hour. Until then the earlier of the two counts, the one shown
+ * and the one that went on, so nothing is deleted too soon. Zero at first: believes what it sees.
+ */
+struct calendar {
+    int64_t wall_us, mono_us; /* when both were last believed; 0: never */
+    int64_t off_us, since_us; /* what is shown now is off by so much since then; 0: it is not */
+};
+
+/* The date by the calendar; wall and mono are the clocks now. Threads: one at a time. */
+int64_t calendar_date(struct calendar *c, int64_t wall, int64_t mono);
+
 #endif

@@ -64,7 +64,8 @@ static void sum_up(struct active *a)
         result_sum_up(r);
     if (a->cancelled)
         r->verdict = VERDICT_CANCELLED;
-    r->finished_us = wall_us();
+    /* The time of day may have jumped meanwhile. */
+    r->finished_us = r->started_us > 0 ? r->started_us + (mono_us() - a->begun_us) : wall_us();
     if (a->built_us > 0)
         r->run_us = mono_us() - a->built_us;
 }

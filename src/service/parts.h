@@ -82,6 +82,7 @@ struct service {
     int64_t started_us;
 
     struct handoff handoff;
+    struct calendar calendar; /* of the sweeper */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
     atomic_bool draining;

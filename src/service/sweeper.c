@@ -100,9 +100,10 @@ static void extend_leases(struct service *s)
 static void sweep_history(struct service *s)
 {
     struct err e;
+    int64_t date = calendar_date(&s->calendar, wall_us(), mono_us());
     int64_t removed = SWEEP_BATCH;
     for (int i = 0; i < 100 && removed == SWEEP_BATCH; i++) {
-        if (!store_sweep(s->store, wall_us(), SWEEP_BATCH, &removed, &e)) {
+        if (!store_sweep(s->store, date, SWEEP_BATCH, &removed, &e)) {
             log_error("sweep.failed", "why=%s", e.text);
             return;
         }

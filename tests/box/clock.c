@@ -2,7 +2,7 @@
 /*
  * clock - a library to preload: the time of day jumps when a file says so.
  *
- * EVALX_TEST_CLOCK names a file with a number of microseconds (int64_t) that is added to the time
+ * TEST_CLOCK names a file with a number of microseconds (int64_t) that is added to the time
  * of day; tests write to it while the program runs. Monotonic clocks are left alone, as when an
  * operator or NTP sets the clock.
  */
@@ -20,7 +20,7 @@ static const volatile int64_t *jump_us;
 
 __attribute__((constructor)) static void start(void)
 {
-    const char *path = getenv("EVALX_TEST_CLOCK");
+    const char *path = getenv("TEST_CLOCK");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return;
