@@ -15,6 +15,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+#include "base/clock.h"
 #include "service/service.h"
 
 enum { HANDOFF_BUCKETS = 4096 };
