@@ -332,6 +332,30 @@ void json_put_raw(struct json_writer *w, struct str json)
     buf_add_str(w->out, json);
 }
 
+void json_member_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_text(w, text);
+}
+
+void json_member_int(struct json_writer *w, const char *key, int64_t value)
+{
+    json_put_key(w, key);
+    json_put_int(w, value);
+}
+
+void json_member_bool(struct json_writer *w, const char *key, bool value)
+{
+    json_put_key(w, key);
+    json_put_bool(w, value);
+}
+
+void json_member_double(struct json_writer *w, const char *key, double value)
+{
+    json_put_key(w, key);
+    json_put_double(w, value);
+}
+
 void json_put_bytes(struct json_writer *w, const char *key, const char *encoding_key,
                     struct str bytes)
 {

@@ -96,6 +96,12 @@ void json_put_str(struct json_writer *w, struct str text); /* ill-formed UTF-8 b
 void json_put_text(struct json_writer *w, const char *text); /* NULL gives null */
 void json_put_raw(struct json_writer *w, struct str json);   /* one JSON value, trusted */
 
+/* A key and its value. */
+void json_member_text(struct json_writer *w, const char *key, const char *text); /* NULL: null */
+void json_member_int(struct json_writer *w, const char *key, int64_t value);
+void json_member_bool(struct json_writer *w, const char *key, bool value);
+void json_member_double(struct json_writer *w, const char *key, double value);
+
 /*
  * A key with any bytes as its value, without loss: "key":"text" when they are UTF-8, else
  * "key":"<base64>","encoding_key":"base64". NULL gives "key":null.

@@ -122,14 +122,70 @@ static bool is_blank(const char *words)
     return !next_word(&words).ptr;
 }
 
+/* The token a request came with, valid; NULL: none. */
+static const char *valid_token(const struct request *r)
+{
+    const char *name = r->context->config.judge0.authn_header;
+    const char *const tokens[] = { request_header(r, name), bearer(r), judge0_param(r, name) };
+    for (size_t i = 0; i < COUNT_OF(tokens); i++)
+        if (token_known(r, tokens[i]))
+            return tokens[i];
+    return NULL;
+}
+
 bool access_authn(const struct request *r)
 {
     const struct http_config *c = &r->context->config;
     if (is_blank(c->judge0.authn_token) && !(c->auth_tokens && *c->auth_tokens))
         return true;
-    const char *name = c->judge0.authn_header;
-    return token_known(r, request_header(r, name)) || token_known(r, bearer(r)) ||
-           token_known(r, judge0_param(r, name));
+    return valid_token(r) != NULL;
+}
+
+const char *access_tenant(const struct request *r, struct arena *arena)
+{
+    const char *token = valid_token(r);
+    if (!token)
+        return NULL;
+    char text[HASH_TEXT];
+    struct hash *h = hash_new();
+    hash_add(h, STR("tenant"));
+    hash_add(h, str_of(token));
+    hash_finish(h, text);
+    return arena_str(arena, (struct str){ text, 16 }).ptr;
+}
+
+static bool is_loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address, &v6) == 1 &&
+           (IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
+}
+
+/* A proxy on this machine brings the whole world, a browser every page it shows. */
+static bool from_this_machine(const struct request *r)
+{
+    static const char *const others[] = { "X-Forwarded-For", "Forwarded", "X-Real-IP", "Via",
+                                          "Origin" };
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (request_header(r, others[i]))
+            return false;
+    return is_loopback(r->client);
+}
+
+bool access_operator(struct request *r)
+{
+    const struct http_config *c = &r->context->config;
+    if (!c->admin_tokens || !*c->admin_tokens)
+        return from_this_machine(r);
+    const char *const given[] = { bearer(r), request_header(r, c->judge0.authn_header) };
+    bool known = false;
+    for (size_t i = 0; i < COUNT_OF(given); i++)
+        for (const char *const *t = c->admin_tokens; given[i] && *t; t++)
+            known |= secret_eq(str_of(*t), str_of(given[i]));
+    return known;
 }
 
 bool access_authz(const struct request *r)

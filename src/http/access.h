@@ -17,6 +17,17 @@ bool access_ip(struct request *r);
  * Judge0 face as a parameter of the header's name. */
 bool access_authn(const struct request *r);
 
+/* Whose request it is: a short hash of the token that let it in, in the arena; NULL where nobody
+ * needs one. */
+const char *access_tenant(const struct request *r, struct arena *arena);
+
+/*
+ * The operator of this server: has one of EVALX_ADMIN_TOKENS (as Authorization: Bearer or in
+ * AUTHN_HEADER); where there are none, asks from this machine, neither through a proxy nor from a
+ * web page.
+ */
+bool access_operator(struct request *r);
+
 /* The second token of Judge0's administrative routes; without one configured nobody passes. */
 bool access_authz(const struct request *r);
 

@@ -21,10 +21,11 @@ static void put_row(struct json_writer *w, const char *name, bool ok, const char
     json_put_object_end(w);
 }
 
-static bool all_ok(const struct health_check *checks, int count)
+/* Whether requests can be served; minor: whether nothing at all is wrong. */
+static bool all_ok(const struct health_check *checks, int count, bool minor)
 {
     for (int i = 0; i < count; i++)
-        if (!checks[i].ok)
+        if (!checks[i].ok && (minor || !checks[i].minor))
             return false;
     return true;
 }
@@ -42,12 +43,13 @@ static void health(struct request *r)
     const struct http_config *c = &r->context->config;
     struct health_check checks[HEALTH_MAX];
     int count = service_health(r->context->service, checks);
-    bool ok = all_ok(checks, count) && layers_ok(c);
+    bool ok = all_ok(checks, count, false) && layers_ok(c);
+    bool whole = ok && all_ok(checks, count, true);
 
     struct json_writer w = reply_json(r, ok ? 200 : 503);
     json_put_object(&w);
     json_put_key(&w, "status");
-    json_put_text(&w, ok ? "ok" : "failing");
+    json_put_text(&w, whole ? "ok" : ok ? "degraded" : "failing");
     json_put_key(&w, "version");
     json_put_text(&w, c->version);
     json_put_key(&w, "uptime_seconds");
@@ -85,7 +87,7 @@ static void ready(struct request *r)
     const struct http_config *c = &r->context->config;
     struct health_check checks[HEALTH_MAX];
     int count = service_health(r->context->service, checks);
-    bool ok = all_ok(checks, count) && layers_ok(c);
+    bool ok = all_ok(checks, count, false) && layers_ok(c);
 
     struct json_writer w = reply_json(r, ok ? 200 : 503);
     json_put_object(&w);
@@ -94,7 +96,7 @@ static void ready(struct request *r)
     json_put_key(&w, "reasons");
     json_put_array(&w);
     for (int i = 0; i < count; i++)
-        if (!checks[i].ok)
+        if (!checks[i].ok && !checks[i].minor)
             put_reason(&w, checks[i].name, checks[i].detail);
     for (size_t i = 0; i < c->layer_count; i++)
         if (!c->layers[i].ok)
@@ -104,8 +106,8 @@ static void ready(struct request *r)
 }
 
 static const struct route routes[] = {
-    { METHOD_GET, "/health", health, 0 },
-    { METHOD_GET, "/health/live", live, ROUTE_OPEN },
-    { METHOD_GET, "/health/ready", ready, ROUTE_OPEN },
+    { METHOD_GET, "/health", health, ROUTE_ANY_ROLE },
+    { METHOD_GET, "/health/live", live, ROUTE_OPEN | ROUTE_ANY_ROLE },
+    { METHOD_GET, "/health/ready", ready, ROUTE_OPEN | ROUTE_ANY_ROLE },
 };
 const struct routes api_health_routes = { routes, COUNT_OF(routes) };

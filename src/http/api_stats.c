@@ -18,6 +18,9 @@ static void put_queue(struct json_writer *w, const struct queue_stats *q)
         put_int(w, priority_name((enum priority)p), q->waiting[p]);
     json_put_object_end(w);
     put_int(w, "leased", q->leased);
+    put_int(w, "dead", q->dead);
+    json_put_key(w, "paused");
+    json_put_bool(w, q->paused);
     put_int(w, "lease_expiries", q->lease_expiries);
     json_put_object_end(w);
 }
@@ -67,6 +70,6 @@ static void show(struct request *r)
 }
 
 static const struct route routes[] = {
-    { METHOD_GET, "/v1/stats", show, 0 },
+    { METHOD_GET, "/v1/stats", show, ROUTE_ANY_ROLE },
 };
 const struct routes api_stats_routes = { routes, COUNT_OF(routes) };

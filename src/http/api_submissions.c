@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/text.h"
+#include "http/access.h"
 #include "http/problem.h"
 #include "http/render.h"
 #include "http/route.h"
@@ -177,6 +178,7 @@ static void create(struct request *r)
         return;
 
     char token[TOKEN_TEXT];
+    job->tenant = access_tenant(r, &job->arena);
     if (wait_us > 0)
         request_watch(r, job->id);
     enum got got = service_accept(r->context->service, job, key, wait_us <= 0, token, &e);

@@ -179,11 +179,21 @@ static void put_int(struct json_writer *w, const char *key, int64_t value)
     json_put_int(w, value);
 }
 
+static void count_lanes(void *arg, const struct queue_worker *w)
+{
+    int64_t *lanes = arg;
+    lanes[0] += w->slots;
+    lanes[1] += MIN(w->running, w->slots);
+}
+
+/* All workers of this queue as one row: Judge0's too is a row per queue. */
 static void workers(struct request *r)
 {
     struct service_stats stats;
+    int64_t lanes[2] = { 0 };
     struct err e;
-    if (!service_stats(r->context->service, &stats, &e)) {
+    if (!service_stats(r->context->service, &stats, &e) ||
+        !service_workers(r->context->service, count_lanes, lanes, &e)) {
         judge0_err(r, &e);
         return;
     }
@@ -196,11 +206,11 @@ static void workers(struct request *r)
     json_put_key(&w, "queue");
     json_put_text(&w, r->context->config.judge0.version);
     put_int(&w, "size", waiting);
-    put_int(&w, "available", stats.engine.lanes);
-    put_int(&w, "idle", stats.engine.lanes - stats.engine.lanes_busy);
-    put_int(&w, "working", stats.engine.lanes_busy);
-    put_int(&w, "paused", 0);
-    put_int(&w, "failed", 0);
+    put_int(&w, "available", lanes[0]);
+    put_int(&w, "idle", lanes[0] - lanes[1]);
+    put_int(&w, "working", lanes[1]);
+    put_int(&w, "paused", stats.queue.paused ? lanes[0] : 0);
+    put_int(&w, "failed", stats.queue.dead);
     json_put_object_end(&w);
     json_put_array_end(&w);
 }

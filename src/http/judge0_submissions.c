@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
+#include "http/access.h"
 #include "http/judge0.h"
 #include "http/route.h"
 
@@ -142,6 +143,7 @@ static void accept_one(struct request *r, struct job *job, bool wait)
 {
     char token[TOKEN_TEXT];
     struct err e;
+    job->tenant = access_tenant(r, &job->arena);
     if (wait)
         request_watch(r, job->id);
     if (service_accept(r->context->service, job, NULL, !wait, token, &e) == GOT_FAILED) {
@@ -359,6 +361,7 @@ static void batch_entry(struct request *r, const struct json *object, struct ent
     if (!judge0_read(&source, r->context, &r->arena, &submission, &entry->errors))
         return;
     struct job *job = judge0_job(&submission, r->context);
+    job->tenant = access_tenant(r, &job->arena);
     if (service_accept(r->context->service, job, NULL, false, entry->token, &entry->err) ==
         GOT_FAILED)
         entry->token[0] = '\0';

@@ -143,6 +143,11 @@ static void put_test(struct json_writer *w, const struct test_result *t)
     json_put_object_end(w);
 }
 
+void render_test(const struct test_result *t, UNUSED size_t index, struct buf *out)
+{
+    put_test(&(struct json_writer){ .out = out }, t);
+}
+
 static void put_compile(struct json_writer *w, const struct result *result)
 {
     json_put_key(w, "compile");

@@ -56,10 +56,57 @@ static bool is_native(const struct path *path)
     return false;
 }
 
+/* False: only the API's processes do, and that was answered. */
+static bool served_here(struct request *r, const struct route *route)
+{
+    if (!r->context->config.worker || (route && (route->flags & ROUTE_ANY_ROLE)))
+        return true;
+    problem_reply(r, 404, "not_found", NULL,
+                  "this process is a worker: submissions go to one with EVALX_ROLE=api or all");
+    return false;
+}
+
+static bool refuse_operator(struct request *r)
+{
+    const char *const *tokens = r->context->config.admin_tokens;
+    if (tokens && *tokens) {
+        reply_header(r, "WWW-Authenticate", "Bearer");
+        problem_reply(r, 401, "unauthorized", NULL,
+                      "this is for the operator: Authorization: Bearer, with one of "
+                      "EVALX_ADMIN_TOKENS");
+    } else {
+        problem_reply(r, 403, "forbidden", NULL,
+                      "this is for the operator: ask from the server's own machine, or set "
+                      "EVALX_ADMIN_TOKENS there");
+    }
+    return false;
+}
+
+/* False: refused, and answered. */
+static bool native_admit(struct request *r, const struct route *route)
+{
+    if (route->flags & ROUTE_OPEN)
+        return true;
+    if (!access_ip(r)) {
+        problem_reply(r, 403, "forbidden", NULL, "this address may not use the API");
+        return false;
+    }
+    if (route->flags & ROUTE_ADMIN)
+        return access_operator(r) || refuse_operator(r);
+    if (access_authn(r))
+        return true;
+    reply_header(r, "WWW-Authenticate", "Bearer");
+    problem_reply(r, 401, "unauthorized", NULL,
+                  "a valid token is needed: Authorization: Bearer TOKEN, or %s: TOKEN",
+                  r->context->config.judge0.authn_header);
+    return false;
+}
+
 static void native_dispatch(struct request *r)
 {
     const struct routes tables[] = { api_submissions_routes, api_languages_routes,
-                                     api_health_routes, api_stats_routes, api_openapi_routes };
+                                     api_health_routes,      api_stats_routes,
+                                     api_openapi_routes,     api_queue_routes };
     const char *allow;
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
     if (!route && allow) {
@@ -71,17 +118,8 @@ static void native_dispatch(struct request *r)
         problem_reply(r, 404, "not_found", NULL, "no such path");
         return;
     }
-    if (!(route->flags & ROUTE_OPEN) && !access_ip(r)) {
-        problem_reply(r, 403, "forbidden", NULL, "this address may not use the API");
+    if (!served_here(r, route) || !native_admit(r, route))
         return;
-    }
-    if (!(route->flags & ROUTE_OPEN) && !access_authn(r)) {
-        reply_header(r, "WWW-Authenticate", "Bearer");
-        problem_reply(r, 401, "unauthorized", NULL,
-                      "a valid token is needed: Authorization: Bearer TOKEN, or %s: TOKEN",
-                      r->context->config.judge0.authn_header);
-        return;
-    }
     if (r->body_too_large) {
         problem_reply(r, 413, "body_too_large", NULL, "the body is larger than %zu bytes",
                       r->context->config.body_bytes_max);
@@ -144,6 +182,8 @@ static void judge0_dispatch(struct request *r)
     const struct routes tables[] = { judge0_batch_routes, judge0_submissions_routes,
                                      judge0_meta_routes };
     const char *allow;
+    if (!served_here(r, NULL))
+        return;
     cut_ending(r);
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
     if (!route)

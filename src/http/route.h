@@ -10,8 +10,10 @@
 #include "http/request.h"
 
 enum {
-    ROUTE_OPEN = 1u << 0,  /* no token needed, any address */
-    ROUTE_AUTHZ = 1u << 1, /* Judge0's second token needed */
+    ROUTE_OPEN = 1u << 0,     /* no token needed, any address */
+    ROUTE_AUTHZ = 1u << 1,    /* Judge0's second token needed */
+    ROUTE_ADMIN = 1u << 2,    /* for the operator: access_operator() in place of a token */
+    ROUTE_ANY_ROLE = 1u << 3, /* a worker serves it too */
 };
 
 struct route {
@@ -41,6 +43,7 @@ void dispatch(struct request *r);
 /* The tables. */
 extern const struct routes api_submissions_routes, api_languages_routes;
 extern const struct routes api_health_routes, api_stats_routes, api_openapi_routes;
+extern const struct routes api_queue_routes;
 extern const struct routes judge0_submissions_routes, judge0_batch_routes, judge0_meta_routes;
 
 #endif

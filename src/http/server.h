@@ -102,7 +102,9 @@ struct http_config {
     int connections;       /* at one time; 0: 4096 */
     int64_t idle_us;       /* a connection without progress is closed; 0: 30 s */
     const char *version;   /* evalX's */
-    const char *const *auth_tokens; /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */
+    const char *const *auth_tokens;  /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */
+    const char *const *admin_tokens; /* likewise, the operator's; none: from this machine only */
+    bool worker;                     /* a worker's: no submissions, only what tells how it is */
     struct judge0_config judge0;
     const struct layer *layers; /* result of keeper_probe(), for /health; borrowed */
     size_t layer_count;

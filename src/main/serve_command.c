@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "drivers/sqlite.h"
+#include "http/render.h"
 #include "http/server.h"
 #include "main/commands.h"
 #include "main/privilege.h"
@@ -110,6 +111,7 @@ static bool start_service(struct server *v, struct err *e)
         .lease_us = s->lease_us,
         .drain_us = s->drain_us,
         .hints = v->hints,
+        .render_test = render_test,
     };
     struct limits judge0_most = judge0_config_most(&judge0);
     raise_to(&config.policy.most, &judge0_most);
@@ -125,6 +127,7 @@ static bool start_service(struct server *v, struct err *e)
         .threads = (int)s->http_threads,
         .version = EVALX_VERSION,
         .auth_tokens = s->auth_tokens,
+        .admin_tokens = s->admin_tokens,
         .judge0 = judge0,
         .layers = v->sandbox.layers,
         .layer_count = (size_t)v->sandbox.layer_count,

@@ -23,6 +23,8 @@ struct settings {
     const char *user;     /* the user to become; NULL: evalx, or nobody */
     int log_level, log_format;
 
+    const char **admin_tokens;
+
     int64_t lanes, lanes_max, memory_total_bytes;
     int cgroup;
     int64_t disk_bytes, collect_bytes, result_bytes;
@@ -43,7 +45,7 @@ struct settings {
 };
 
 extern const struct conf_table settings_table;
-enum { SETTINGS_MAX = 64 };
+enum { SETTINGS_MAX = 128 };
 
 /*
  * Read the environment.

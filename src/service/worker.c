@@ -72,12 +72,16 @@ static void leave_queue(struct active *a, enum got won)
 {
     struct service *s = a->service;
     struct err e;
-    if (a->bury) { /* finish was not told the lease */
-        errand_add(a, won == GOT_ONE ? ERRAND_BURY : ERRAND_ACK);
+    if (s->store->ops->is_queue) { /* the same write did it */
+        active_end(a);
+        return;
+    }
+    if (a->bury && won == GOT_ONE) {
+        errand_add(a, ERRAND_BURY);
         return;
     }
     /* Offered again when that fails, found final, and acked then. */
-    if (!s->store->ops->is_queue && !queue_ack(s->queue, &a->ticket, &e))
+    if (!queue_ack(s->queue, &a->ticket, &e))
         log_warn("queue.ack_failed", "id=%s why=%s", a->ticket.id, e.text);
     active_end(a);
 }
@@ -103,9 +107,7 @@ static void kept(void *arg, enum got won, const struct err *e)
 
 void worker_keep(struct active *a)
 {
-    /* A dead letter keeps its lease until it is buried. */
-    const char *receipt = a->bury ? NULL : a->ticket.receipt;
-    store_finish(a->service->store, a->ticket.id, receipt, a->result, kept, a);
+    store_finish(a->service->store, a->ticket.id, a->ticket.receipt, a->result, kept, a);
 }
 
 static void give_back(struct active *a, const char *why, int64_t delay_us, bool counts)

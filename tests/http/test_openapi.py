@@ -138,6 +138,23 @@ def test_the_rest_has_the_shape_of_the_document(api, document):
     for path in ("/v1/languages", "/v1/stats", "/health", "/health/live", "/health/ready"):
         check(document, "get", path, api.get(path))
     check(document, "get", "/v1/languages/{id}", api.get("/v1/languages/bash"))
+
+
+def test_the_queue_has_the_shape_of_the_document(api, document):
+    token = api.post("/v1/submissions", {"language": "bash", "source": "sleep 20"}).json["token"]
+    one = "/v1/queue/entries/{token}"
+    entry = f"/v1/queue/entries/{token}"
+    check(document, "get", "/v1/queue", api.get("/v1/queue"))
+    for place in ("waiting", "delayed", "running", "dead"):
+        check(document, "get", "/v1/queue/entries", api.get(f"/v1/queue/entries?place={place}"))
+    check(document, "get", "/v1/queue/entries", api.get("/v1/queue/entries?place=nowhere"))
+    check(document, "get", one, api.get(entry))
+    check(document, "post", one + "/retry", api.post(entry + "/retry"))
+    check(document, "post", one + "/drop", api.post(entry + "/drop"))
+    check(document, "post", "/v1/queue/pause", api.post("/v1/queue/pause"))
+    check(document, "post", "/v1/queue/resume", api.post("/v1/queue/resume"))
+    check(document, "post", "/v1/queue/drain", api.post("/v1/queue/drain"))
+    check(document, "post", "/v1/queue/drain", api.post("/v1/queue/drain?confirm=cancel-all-waiting"))
     check(document, "get", "/v1/languages/{id}", api.get("/v1/languages/klingon"))
 
 

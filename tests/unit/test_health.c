@@ -7,6 +7,7 @@
 #include "test.h"
 
 static struct health_check check;
+static bool minor; /* of the next check */
 
 int service_health(UNUSED struct service *s, struct health_check out[HEALTH_MAX])
 {
@@ -40,7 +41,11 @@ static int ask(const char *path, bool store_ok, bool layer_ok, struct buf *body)
                                     { "cgroup", layer_ok, "v1", "mount it" } };
     struct context context = { .config = { .version = "1", .layers = layers, .layer_count = 2 } };
     struct request r = { .context = &context, .method = METHOD_GET };
-    check = (struct health_check){ "store", store_ok, "the disk is full", "free some space" };
+    check = (struct health_check){ .name = "store",
+                                   .ok = store_ok,
+                                   .minor = minor,
+                                   .detail = "the disk is full",
+                                   .fix = "free some space" };
     route_of(path)->run(&r);
     arena_done(&r.arena);
     *body = r.reply.body;
@@ -71,9 +76,20 @@ TEST(health_names_the_fix)
     assert_answer("/health", true, false, 503, "\"fix\":\"mount it\"");
 }
 
+TEST(what_is_minor_is_told_and_turns_nobody_away)
+{
+    minor = true;
+    assert_answer("/health", false, true, 200, "\"status\":\"degraded\"");
+    assert_answer("/health", false, true, 200, "\"fix\":\"free some space\"");
+    assert_answer("/health/ready", false, true, 200, "{\"status\":\"ready\",\"reasons\":[]}");
+    assert_answer("/health", true, true, 200, "\"status\":\"ok\"");
+    minor = false;
+}
+
 TEST(live_needs_nothing_else)
 {
     assert_answer("/health/live", false, false, 200, "ok");
 }
 
-RUN_TESTS(T(ready_says_what_is_missing), T(health_names_the_fix), T(live_needs_nothing_else))
+RUN_TESTS(T(ready_says_what_is_missing), T(health_names_the_fix),
+          T(what_is_minor_is_told_and_turns_nobody_away), T(live_needs_nothing_else))
