@@ -161,18 +161,50 @@ def is_zombie(pid):
         return True
 
 
-def test_a_thousand_hostile_runs_leave_everything_as_before(own_lanes):
+def holdings(lanes):
+    """What each process of ours holds: descriptors, mounts, memory in KiB; and the boxes' groups."""
+    found = {}
+    for pid, name in [*parts(lanes), (lanes.driver.pid, "driver"), (lanes.processes()[0], "keeper")]:
+        with open(f"/proc/{pid}/status") as f:
+            memory = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+        with open(f"/proc/{pid}/mountinfo") as f:
+            mounts = len(f.readlines())
+        found[f"{name} {pid}"] = (len(os.listdir(f"/proc/{pid}/fd")), mounts, memory)
+    keeper = lanes.processes()[0]
+    for path in glob.glob(f"/sys/fs/cgroup/*/evalx/k{keeper}-*/*/memory.usage_in_bytes") + \
+            glob.glob(f"/sys/fs/cgroup/evalx/k{keeper}-*/*/memory.current"):
+        with open(path) as f:
+            found[path] = (0, 0, int(f.read()) >> 10)
+    return found
+
+
+def test_ten_thousand_runs_leave_everything_as_before(own_lanes):
+    """A fifth of them hostile."""
     lanes = own_lanes
     quick = {c.name: c for c in cases.cases("processes", "leftovers", "files")}
     chosen = [quick[name] for name in ("processes/daemon_holds_stdout", "processes/clone_parent",
                                        "leftovers/files_everywhere", "leftovers/marks_on_folders",
                                        "files/odd_names", "processes/zombie_hoard")]
-    for case in chosen:
-        lanes.run(job(case))
-    before = leftovers(lanes)
-    for _ in range(1000 // cases.SLOW // len(chosen) + 1):
-        lanes.run_together([job(case, lane=lane) for case in chosen for lane in range(lanes.count)])
+    harmless = {"argv": ["/bin/echo", "fine"]}
+    batch = []
+    for lane in range(lanes.count):
+        for case in chosen:
+            batch += [job(case, lane=lane), *[{**harmless, "lane": lane}] * 4]
+    for _ in range(3):
+        lanes.run_together(batch)
+    before, held = leftovers(lanes), holdings(lanes)
+    runs = 0
+    while runs < 10_000 // cases.SLOW:
+        for i, report in enumerate(lanes.run_together(batch)):
+            assert i % 5 == 0 or (report["end"], report["out"]) == ("exit", b"fine\n"), report
+        runs += len(batch)
     assert settled(lanes, before) == before
+    now = holdings(lanes)
+    assert now.keys() == held.keys()
+    for who, (descriptors, mounts, memory) in held.items():
+        assert now[who][:2] == (descriptors, mounts), who
+        assert now[who][2] < memory + 512, f"{who} grew from {memory} to {now[who][2]} KiB"
     for lane in range(lanes.count):
         assert lanes.probe(lane)["out"] == lanes.fresh[lane]["out"]
         assert lanes.probe(lane)["rebuilds"] == 0
+    print(f"{runs} runs")
