@@ -252,7 +252,7 @@ enum got line_retry(struct queue *q, const char *id, UNUSED struct err *e)
     return x ? GOT_ONE : GOT_NONE;
 }
 
-bool line_pause(struct queue *q, bool paused, UNUSED struct err *e)
+bool line_pause_all(struct queue *q, bool paused, UNUSED struct err *e)
 {
     struct line *l = (struct line *)q;
     enter(l);

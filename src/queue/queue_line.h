@@ -50,7 +50,7 @@ bool line_ack(struct queue *q, const struct ticket *t, struct err *e);
 bool line_bury(struct queue *q, const struct ticket *t, const char *reason, struct err *e);
 enum got line_drop(struct queue *q, const char *id, struct err *e);
 enum got line_retry(struct queue *q, const char *id, struct err *e);
-bool line_pause(struct queue *q, bool paused, struct err *e);
+bool line_pause_all(struct queue *q, bool paused, struct err *e);
 enum got line_look(struct queue *q, const char *id, struct queue_view *ret, struct err *e);
 bool line_list(struct queue *q, enum queue_place place, int64_t offset, int limit,
                void (*fn)(void *arg, const struct queue_view *v), void *arg, struct err *e);
@@ -66,7 +66,7 @@ void line_close(struct queue *q);
     {                                                                                              \
         .scheme = (name), .push = line_push, .pull = line_pull, .extend = line_extend,             \
         .give_back = line_give_back, .ack = line_ack, .bury = line_bury, .drop = line_drop,        \
-        .retry = line_retry, .pause = line_pause, .look = line_look, .list = line_list,            \
+        .retry = line_retry, .pause = line_pause_all, .look = line_look, .list = line_list,        \
         .announce = line_announce, .workers = line_workers, .tend = line_tend,                     \
         .stats = line_stats, .wake = line_wake, .close = line_close,                               \
     }

@@ -11,10 +11,10 @@
  *   {PREFIX}:...         the records and deliveries: store_redis.c
  *   PREFIX:blob:...      caches: drivers/blobs.h
  *
- * Scripts lie in the .lua files of this folder and are built in (scripts.py: one struct redis_script
- * script_NAME per NAME.lua that begins with "#!lua"; redis/scripts.h declares them). "-- include
- * queue.lua" gives a script the functions that move ids through the queue; its KEYS[1] must then be
- * the queue's key. What they offer to others:
+ * Scripts lie in the .lua files of this folder and are built in (scripts.py: one struct
+ * redis_script script_NAME per NAME.lua that begins with "#!lua"; redis/scripts.h declares them).
+ * "-- include queue.lua" gives a script the functions that move ids through the queue; its KEYS[1]
+ * must then be the queue's key. What they offer to others:
  *
  *   queue_now(given)                        now in microseconds; given: ARGV's, "" is the server's
  *   queue_push(id, priority, tenant, delay_us, now)   false: it is in the queue already

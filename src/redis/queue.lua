@@ -264,9 +264,8 @@ end
 -- Put an id in line. False: it is here already, nothing changed.
 local function queue_push(id, p, tenant, delay, now)
     if call('HEXISTS', ENTRIES, id) == 1 then return false end
-    local due = later(now, delay)
     line_up({ id = id, p = tonumber(p), attempts = 0, seq = call('HINCRBY', Q, 'seq', 1),
-              pushed = due, tenant = tenant }, now, due)
+              pushed = later(queue_now(''), delay), tenant = tenant }, now, later(now, delay))
     return true
 end
 
