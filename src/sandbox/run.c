@@ -380,8 +380,7 @@ static int64_t check_deadlines(struct run *r)
 static bool is_tight(const struct run *r)
 {
     const struct cgroup *g = &r->l->cgroup;
-    return r->plan->limits.memory_bytes < STARVING_BYTES || g->ops == &cgroup_none ||
-           g->ops->oom_kills(g) > 0;
+    return r->plan->limits.memory_bytes < STARVING_BYTES || g->ops->oom_kills(g) > 0;
 }
 
 static bool is_starved(const struct run *r)
