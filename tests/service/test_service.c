@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -316,6 +318,220 @@ TEST(an_idempotency_key_names_the_first_job)
     house_done(&h);
 }
 
+/* ---- a store that refuses ---- */
+
+static const struct store_ops *whole; /* what the broken one stands in for */
+static struct store_ops broken;
+static atomic_int refusals; /* results still to be refused */
+
+static void refuse_finish(struct store *s, const char *id, const char *receipt,
+                          const struct result *result, store_done_fn done, void *arg)
+{
+    struct err e;
+    err_set(&e, ERR_UNAVAILABLE, "the store is away");
+    if (atomic_fetch_sub(&refusals, 1) > 0)
+        done(arg, GOT_FAILED, &e);
+    else
+        whole->finish(s, id, receipt, result, done, arg);
+}
+
+static void break_store(struct house *h, int times)
+{
+    whole = h->store->ops;
+    broken = *whole;
+    broken.finish = refuse_finish;
+    atomic_store(&refusals, times);
+    h->store->ops = &broken;
+}
+
+TEST(a_result_the_store_refuses_waits_and_is_kept_in_the_end)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
+    break_store(&h, 3);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    assert_int_equal(r.result->verdict, VERDICT_ACCEPTED);
+    assert_int_equal(r.result->attempt, 1); /* kept, not run again */
+    record_done(&r);
+    house_done(&h);
+}
+
+TEST(nothing_is_pulled_while_results_cannot_be_kept)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
+    break_store(&h, 3);
+    char first[TOKEN_TEXT], second[TOKEN_TEXT];
+    accept_hello(&h, first);
+    assert_true(fake_engine_wait_submitted(h.engine, 1));
+    while (atomic_load(&refusals) > 2) /* the first result was refused */
+        sched_yield();
+    accept_hello(&h, second);
+    struct health_check checks[HEALTH_MAX];
+    int count = service_health(h.service, checks);
+    assert_string_equal(checks[count - 1].name, "results");
+    assert_true(checks[count - 1].minor);
+    struct record r = { 0 };
+    wait_final(&h, first, &r);
+    assert_true(atomic_load(&refusals) <= 0); /* all of them were the first one's */
+    record_done(&r);
+    wait_final(&h, second, &r);
+    assert_int_equal(r.result->attempt, 1);
+    record_done(&r);
+    assert_int_equal(service_health(h.service, checks), count - 1);
+    house_done(&h);
+}
+
+/* ---- dead letters ---- */
+
+static bool wait_place(struct house *h, const char *id, enum queue_place place,
+                       struct queue_view *ret)
+{
+    struct err e;
+    int64_t end = mono_us() + 5 * US_PER_S;
+    while (mono_us() < end)
+        if (queue_look(service_queue(h->service), id, ret, &e) == GOT_ONE && ret->place == place)
+            return true;
+    return false;
+}
+
+TEST(what_failed_every_attempt_is_a_dead_letter_with_its_reason_and_can_run_again)
+{
+    struct house h = house_with(
+        (enum fake_answer[]){ FAKE_TROUBLE, FAKE_TROUBLE, FAKE_TROUBLE, FAKE_ACCEPTED }, 4);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    assert_int_equal(r.result->verdict, VERDICT_INTERNAL_ERROR);
+    record_done(&r);
+    struct queue_view view;
+    assert_true(wait_place(&h, id, PLACED_DEAD, &view));
+    assert_string_equal(view.reason, "lane broke");
+    assert_int_equal(view.attempt, 3);
+
+    struct err e;
+    assert_int_equal(service_retry(h.service, id, &e), GOT_ONE);
+    wait_final(&h, id, &r);
+    assert_int_equal(r.result->verdict, VERDICT_ACCEPTED);
+    assert_int_equal(r.result->attempt, 1);
+    record_done(&r);
+    assert_int_equal(service_retry(h.service, id, &e), GOT_NONE);
+    house_done(&h);
+}
+
+TEST(a_dropped_dead_letter_leaves_its_record)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_TROUBLE }, 1);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    record_done(&r);
+    struct queue_view view;
+    struct err e;
+    assert_true(wait_place(&h, id, PLACED_DEAD, &view));
+    assert_int_equal(service_drop(h.service, id, &e), GOT_ONE);
+    assert_int_equal(queue_look(service_queue(h.service), id, &view, &e), GOT_NONE);
+    assert_int_equal(service_drop(h.service, id, &e), GOT_NONE);
+    assert_int_equal(service_load(h.service, id, RECORD_RESULT, &r, &e), GOT_ONE);
+    assert_int_equal(r.result->verdict, VERDICT_INTERNAL_ERROR);
+    record_done(&r);
+    house_done(&h);
+}
+
+TEST(draining_cancels_what_waits_and_leaves_what_runs)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_HANG }, 1);
+    struct err e;
+    char running[TOKEN_TEXT], waiting[2][TOKEN_TEXT];
+    accept_hello(&h, running);
+    assert_true(fake_engine_wait_submitted(h.engine, 1));
+    MUST(queue_pause(service_queue(h.service), true, &e));
+    for (int i = 0; i < 2; i++)
+        accept_hello(&h, waiting[i]);
+    int64_t cancelled, left;
+    MUST(service_drain_queue(h.service, &cancelled, &left, &e));
+    assert_int_equal(cancelled, 2);
+    assert_int_equal(left, 0);
+    struct record r = { 0 };
+    wait_final(&h, waiting[1], &r);
+    assert_int_equal(r.state, STATE_CANCELLED);
+    record_done(&r);
+    assert_int_equal(service_load(h.service, running, 0, &r, &e), GOT_ONE);
+    assert_int_equal(r.state, STATE_RUNNING);
+    record_done(&r);
+    house_done(&h);
+}
+
+TEST(a_scheduled_job_does_not_run_before_its_time)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
+    struct err e;
+    struct job *job = hello();
+    char id[TOKEN_TEXT];
+    int64_t start = job->start_us = wall_us() + 200 * US_PER_MS;
+    assert_int_equal(service_accept(h.service, job, NULL, true, id, &e), GOT_ONE);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    assert_true(r.result->started_us >= start);
+    record_done(&r);
+    house_done(&h);
+}
+
+static void await_bell(struct bell *bell, const char *otherwise)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 5;
+    pthread_mutex_lock(&bell->lock);
+    while (!bell->count)
+        if (pthread_cond_timedwait(&bell->rung, &bell->lock, &until))
+            fail_msg("%s", otherwise);
+    assert_int_equal(bell->count, 1);
+    pthread_mutex_unlock(&bell->lock);
+}
+
+/* What happens in another process, whose nudge is lost. */
+static void cancel_unheard(struct house *h, const char *id)
+{
+    struct err e;
+    enum job_state now;
+    assert_int_not_equal(store_cancel(h->store, id, &now, &e), GOT_FAILED);
+}
+
+TEST(after_a_gap_in_the_nudges_every_watch_looks_again)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_HANG }, 1);
+    struct err e;
+    char id[TOKEN_TEXT];
+    MUST(queue_pause(service_queue(h.service), true, &e));
+    accept_hello(&h, id);
+    struct bell bell = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 };
+    struct service_watch *w = service_watch(h.service, id, ring, &bell);
+    cancel_unheard(&h, id);
+    bus_announce(h.bus, "", BUS_AGAIN);
+    await_bell(&bell, "the watch did not look again");
+    service_unwatch(h.service, w);
+    house_done(&h);
+}
+
+TEST(after_a_gap_in_the_nudges_a_worker_looks_for_cancels)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_HANG }, 1);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    assert_true(fake_engine_wait_submitted(h.engine, 1));
+    struct bell bell = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 };
+    struct service_watch *w = service_watch(h.service, id, ring, &bell);
+    cancel_unheard(&h, id);
+    bus_announce(h.bus, "", BUS_AGAIN);
+    await_bell(&bell, "the worker did not look again");
+    service_unwatch(h.service, w);
+    house_done(&h);
+}
+
 int main(void)
 {
     log_setup(LOG_ERROR + 1, LOG_TEXT); /* the trouble here is made on purpose */
@@ -329,6 +545,14 @@ int main(void)
         T(a_record_without_a_place_in_line_is_pushed_at_the_next_start),
         T(a_full_queue_refuses_and_says_so),
         T(an_idempotency_key_names_the_first_job),
+        T(a_result_the_store_refuses_waits_and_is_kept_in_the_end),
+        T(nothing_is_pulled_while_results_cannot_be_kept),
+        T(what_failed_every_attempt_is_a_dead_letter_with_its_reason_and_can_run_again),
+        T(a_dropped_dead_letter_leaves_its_record),
+        T(draining_cancels_what_waits_and_leaves_what_runs),
+        T(a_scheduled_job_does_not_run_before_its_time),
+        T(after_a_gap_in_the_nudges_every_watch_looks_again),
+        T(after_a_gap_in_the_nudges_a_worker_looks_for_cancels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
