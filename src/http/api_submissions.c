@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "http/access.h"
+#include "http/deliver.h"
 #include "http/problem.h"
 #include "http/render.h"
 #include "http/route.h"
@@ -100,8 +101,13 @@ static struct job *read_job(struct request *r)
         return NULL;
     }
     struct job *job = job_from_json(json, false, &e);
-    if (!job)
+    if (!job) {
         problem_err(r, &e);
+    } else if (job->webhook_url && !deliver_url_check(r->context, job->webhook_url, false, &e)) {
+        problem_reply(r, 422, "invalid", "webhook_url", "webhook_url: %s", e.text);
+        job_free(job);
+        job = NULL;
+    }
     return job;
 }
 

@@ -182,6 +182,8 @@ bool judge0_render(const struct judge0_view *v, uint64_t fields, bool encoded,
                    struct json_writer *w);
 
 /* As above, straight from a record. */
+bool judge0_render_for(const struct context *c, const struct record *record, uint64_t fields,
+                       bool encoded, struct json_writer *w);
 bool judge0_render_record(struct request *r, const struct record *record, uint64_t fields,
                           bool encoded, struct json_writer *w);
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #include "base/text.h"
+#include "http/deliver.h"
 #include "http/judge0.h"
 
 enum kind {
@@ -156,7 +157,8 @@ static struct value value_get(const struct judge0_source *source, const char *na
 
 struct reader {
     const struct judge0_source *source;
-    const struct judge0_config *config;
+    const struct context *context;
+    const struct judge0_config *config; /* the context's */
     struct arena *arena;
     struct judge0_submission *to;
     struct judge0_errors *errors;
@@ -358,6 +360,18 @@ static void check_flag(struct reader *r, const char *name, bool on, bool allowed
         add(r, name, "this option cannot be enabled");
 }
 
+static void check_callback(struct reader *r)
+{
+    struct str url = r->to->callback_url;
+    struct err e;
+    if (!r->config->enable_callbacks)
+        add(r, "callback_url", "setting callback is not allowed");
+    else if (memchr(url.ptr, '\0', url.len))
+        add(r, "callback_url", "must not hold a zero byte");
+    else if (!deliver_url_check(r->context, arena_str(r->arena, url).ptr, true, &e))
+        add(r, "callback_url", "cannot be used: %s", e.text);
+}
+
 static void check_features(struct reader *r)
 {
     const struct judge0_config *c = r->config;
@@ -366,7 +380,7 @@ static void check_features(struct reader *r)
     if (given(s->command_line_arguments) && !c->enable_command_line_arguments)
         add(r, "command_line_arguments", "setting command line arguments is not allowed");
     if (given(s->callback_url))
-        add(r, "callback_url", "setting callback is not allowed");
+        check_callback(r);
     if (given(s->additional_files))
         add(r, "additional_files", "setting additional files is not allowed");
     if (s->enable_network && !c->allow_enable_network) /* http_start() looked at the policy */
@@ -379,7 +393,7 @@ bool judge0_read(const struct judge0_source *source, const struct context *conte
     const struct judge0_config *c = &context->config.judge0;
     *ret = (struct judge0_submission){ 0 };
     *errors = (struct judge0_errors){ 0 };
-    struct reader r = { source, c, arena, ret, errors };
+    struct reader r = { source, context, c, arena, ret, errors };
     bool has_id = false;
 
     for (size_t i = 0; i < COUNT_OF(attributes); i++) {

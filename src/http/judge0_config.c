@@ -40,7 +40,7 @@ static const struct item {
       AT(enable_command_line_arguments), "true" },
     { "enable_submission_delete", "ENABLE_SUBMISSION_DELETE", FLAG, AT(enable_submission_delete),
       "false" },
-    { "enable_callbacks", NULL, NEVER, 0, NULL },
+    { "enable_callbacks", "ENABLE_CALLBACKS", FLAG, AT(enable_callbacks), "true" },
     { "callbacks_max_tries", "CALLBACKS_MAX_TRIES", INTEGER, AT(callbacks_max_tries), "3" },
     { "callbacks_timeout", "CALLBACKS_TIMEOUT", SECONDS, AT(callbacks_timeout), "5" },
     { "enable_additional_files", NULL, NEVER, 0, NULL },

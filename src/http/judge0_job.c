@@ -84,6 +84,8 @@ struct job *judge0_job(const struct judge0_submission *s, const struct context *
     job->runs = (int)s->number_of_runs;
     job->merge_stderr = s->redirect_stderr_to_stdout;
     job->network = s->enable_network;
+    if (s->callback_url.len && s->callback_url.ptr[0] > ' ') /* a checked URL, or blank */
+        job->callback_url = arena_str(arena, s->callback_url).ptr;
 
     CLEANUP(buf_done) struct buf face = { 0 };
     judge0_face_put(s, judge0_language_name(s->language, s->name, arena), &face);

@@ -327,19 +327,25 @@ bool judge0_render(const struct judge0_view *v, uint64_t set, bool encoded, stru
     return true;
 }
 
-bool judge0_render_record(struct request *r, const struct record *record, uint64_t set,
-                          bool encoded, struct json_writer *w)
+bool judge0_render_for(const struct context *c, const struct record *record, uint64_t set,
+                       bool encoded, struct json_writer *w)
 {
     CLEANUP(buf_done) struct buf made = { 0 };
     CLEANUP(arena_done) struct arena arena = { 0 };
     struct str text = str_of(record->job->face);
     struct err e;
     if (!text.ptr) {
-        judge0_face_of_native(record->job, r->context, &arena, &made);
+        judge0_face_of_native(record->job, c, &arena, &made);
         text = buf_str(&made);
     }
     CLEANUP(json_free) struct json *face = json_parse(text, &e); /* NULL: columns are null */
     struct judge0_view view;
-    judge0_view(record, face, r->context, &arena, &view);
+    judge0_view(record, face, c, &arena, &view);
     return judge0_render(&view, set, encoded, w);
+}
+
+bool judge0_render_record(struct request *r, const struct record *record, uint64_t set,
+                          bool encoded, struct json_writer *w)
+{
+    return judge0_render_for(r->context, record, set, encoded, w);
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "drivers/web.h"
 #include "sandbox/box.h"
 #include "service/service.h"
 
@@ -24,8 +25,8 @@
  * What Judge0's configuration file says, in its units: seconds and kilobytes. The comment of each
  * group names the variables; judge0_config_read() fills all but the last group.
  *
- * Callbacks and additional files are not served yet: whatever is configured, /config_info says that
- * they are off, and asking for them is a 422 as it is there.
+ * Additional files are not served yet: whatever is configured, /config_info says that they are off,
+ * and asking for them is a 422 as it is there.
  */
 struct judge0_config {
     /* MAINTENANCE_MODE, MAINTENANCE_MESSAGE: new submissions get 503 and this text */
@@ -40,8 +41,9 @@ struct judge0_config {
     bool enable_submission_delete;
     bool enable_batched_submissions;
     int64_t max_submission_batch_size;
+    bool enable_callbacks;
     int64_t callbacks_max_tries;
-    double callbacks_timeout;
+    double callbacks_timeout; /* seconds, of one try */
     double submission_cache_duration; /* reported only: evalX is always fresh */
     bool use_docs_as_homepage;
     int64_t max_queue_size; /* reported and obeyed; the service's own bound holds as well */
@@ -106,6 +108,7 @@ struct http_config {
     const char *const *admin_tokens; /* likewise, the operator's; none: from this machine only */
     bool worker;                     /* a worker's: no submissions, only what tells how it is */
     struct judge0_config judge0;
+    const struct web_guard *guard; /* whom results are sent to; NULL: public addresses; borrowed */
     const struct layer *layers; /* result of keeper_probe(), for /health; borrowed */
     size_t layer_count;
 };
@@ -119,6 +122,10 @@ struct http;
  */
 MUST_USE struct http *http_start(const struct http_config *config, struct service *service,
                                  struct err *e);
+
+/* Append the body of a delivery: h is a struct http. As webhook/sender.h has it. */
+void http_render_delivery(void *h, enum delivery_kind kind, const struct record *r,
+                          struct buf *out);
 
 /* The port that was bound. */
 int http_port(const struct http *h);

@@ -145,6 +145,12 @@ MUST_USE enum got service_drop(struct service *s, const char *id, struct err *e)
 MUST_USE bool service_drain_queue(struct service *s, int64_t *ret_cancelled, int64_t *ret_left,
                                   struct err *e);
 
+/* For its deliveries, and only to look. */
+struct store *service_store(struct service *s);
+
+/* Send a delivery again, from its first attempt on. GOT_NONE: unknown, or nothing to send yet. */
+MUST_USE enum got service_replay(struct service *s, const char *id, struct err *e);
+
 /* Every worker that is there now. */
 MUST_USE bool service_workers(struct service *s,
                               void (*fn)(void *arg, const struct queue_worker *w), void *arg,

@@ -123,7 +123,7 @@ def test_c08_config_info_has_all_keys_in_order(api):
     assert isinstance(info["memory_limit"], int) and info["memory_limit"] == 128000
     assert info["max_submission_batch_size"] == 20
     assert b'"cpu_time_limit":5.0,' in api.get("/config_info").body
-    assert info["enable_callbacks"] is False and info["enable_additional_files"] is False
+    assert info["enable_callbacks"] is True and info["enable_additional_files"] is False
 
 
 def test_c11_authenticate_is_open_without_tokens(api):
@@ -773,9 +773,20 @@ def test_many_waiting_clients_get_their_own_answer(api):
 # ---- clients ----
 
 
-def test_c78_a_blank_callback_is_none(api):
-    token_of(create(api, language_id=BASH, source_code="true", callback_url=""))
-    assert refused(api, callback_url="http://x/") == {"callback_url": ["setting callback is not allowed"]}
+def test_c78_a_blank_callback_is_none(serve):
+    closed = serve(ENABLE_CALLBACKS="false")
+    assert closed.get("/config_info").json["enable_callbacks"] is False
+    token_of(create(closed, language_id=BASH, source_code="true", callback_url=""))
+    assert refused(closed, callback_url="http://x/") == {"callback_url": ["setting callback is not allowed"]}
+
+
+def test_a_callback_to_an_address_of_ours_is_refused(api):
+    for url in ("http://127.0.0.1:1/", "http://me:secret@0x7f.1/", "http://localhost/", "http://[::ffff:10.0.0.1]/"):
+        messages = refused(api, callback_url=url)["callback_url"]
+        assert len(messages) == 1 and messages[0].startswith("cannot be used: "), (url, messages)
+        assert "secret" not in messages[0]
+    for url in ("ftp://example.com/", "example.com", "http:///x", "http://exa mple.com/"):
+        assert "cannot be used" in refused(api, callback_url=url)["callback_url"][0], url
 
 
 def test_c80_the_web_ide_can_run_python(api):
