@@ -9,8 +9,14 @@
  * growing pauses, following Sentinel or the cluster to the new primary (a READONLY or MOVED answer
  * makes it look as well). Commands that wait (XREADGROUP BLOCK) have lines of their own.
  *
- * Source   the protocol RESP2, https://redis.io/docs/reference/protocol-spec/ ; cluster and
- * Sentinel specifications there. hiredis formats and parses. Threads  any, for every call.
+ * Absence  commands sent while the server is away wait for it, at most their time-out; when it has
+ *          been away for longer than one, they fail at once until it is back.
+ * Order    commands of one thread are carried out in the order they were sent, but for one that
+ *          has to be sent again (a script the server forgot, a slot that moved).
+ * Source   RESP2, https://redis.io/docs/reference/protocol-spec/ ; the cluster and Sentinel
+ *          specifications beside it. hiredis parses.
+ * Threads  any, for every call; nothing may be asked for from inside a callback of the driver,
+ *          but sent.
  */
 #ifndef EVALX_DRIVERS_REDIS_H
 #define EVALX_DRIVERS_REDIS_H
