@@ -21,7 +21,7 @@ trap 'rm -rf "$stage"' EXIT
 }
 mkdir -p "$stage/build/src/sandbox" "$stage/build/tests/box" "$stage/programs"
 cp "$build/src/sandbox/evalx-box" "$stage/build/src/sandbox/"
-cp "$build/tests/box/boxrun" "$stage/build/tests/box/"
+cp "$build/tests/box/boxrun" "$build/tests/box/trouble" "$stage/build/tests/box/"
 cp -r "$here" "$stage/hostile"
 rm -rf "$stage/hostile/__pycache__"
 (cd "$here" && PYTHONDONTWRITEBYTECODE=1 EVALX_HOSTILE_PROGRAMS="$stage/programs" \

@@ -23,7 +23,7 @@ trap 'rm -rf "$stage"' EXIT
 "$top/tools/v2vm.sh" setup
 mkdir -p "$stage/build/src/sandbox" "$stage/build/tests/box" "$stage/programs"
 cp "$build/src/sandbox/evalx-box" "$stage/build/src/sandbox/"
-cp "$build/tests/box/boxrun" "$stage/build/tests/box/"
+cp "$build/tests/box/boxrun" "$build/tests/box/trouble" "$stage/build/tests/box/"
 cp -r "$here" "$stage/hostile"
 (cd "$here" && EVALX_HOSTILE_PROGRAMS="$stage/programs" /usr/bin/python3 -c 'import cases; cases.compile_all()')
 

@@ -169,7 +169,11 @@ def holdings(lanes):
             memory = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
         with open(f"/proc/{pid}/mountinfo") as f:
             mounts = len(f.readlines())
-        found[f"{name} {pid}"] = (len(os.listdir(f"/proc/{pid}/fd")), mounts, memory)
+        try:
+            descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        except PermissionError:
+            descriptors = None  # nobody may look, not even the user whose process it is
+        found[f"{name} {pid}"] = (descriptors, mounts, memory)
     keeper = lanes.processes()[0]
     for path in glob.glob(f"/sys/fs/cgroup/*/evalx/k{keeper}-*/*/memory.usage_in_bytes") + \
             glob.glob(f"/sys/fs/cgroup/evalx/k{keeper}-*/*/memory.current"):
