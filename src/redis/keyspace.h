@@ -19,7 +19,7 @@
  *   queue_now(given)                        now in microseconds; given: ARGV's, "" is the server's
  *   queue_push(id, priority, tenant, delay_us, now)   false: it is in the queue already
  *   queue_ack(id)                           finished: out of the queue, whoever has it
- *   queue_bury(id, reason, now)             a dead letter instead, for a final internal_error
+ *   queue_bury(id, reason)                  a dead letter instead, for a final internal_error
  *   queue_drop(id, now)                     cancel what waits; false: it is leased, or not there
  *   queue_retry(id, now)                    a dead letter back in line; false: it is not dead
  *   entry_get(id)                           nil: not there; else .place 'r', 'd', 's', 'x', ...

@@ -300,12 +300,12 @@ local function queue_ack(id)
 end
 
 -- A dead letter from now on. One that is dead already stays what it is.
-local function queue_bury(id, reason, now)
+local function queue_bury(id, reason)
     local x = entry_get(id)
     if not x or x.place == 'x' then return end
     take_out(x)
     local grave = call('XADD', DEAD, '*', 'i', id, 'why', reason,
-        'at', string.format('%.0f', now))
+        'at', string.format('%.0f', queue_now('')))
     call('HSET', GRAVES, id, grave)
     entry_put(x, 'x')
 end

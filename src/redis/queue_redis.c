@@ -426,7 +426,7 @@ static const char place_letters[] = {
     [PLACED_WAITING] = 'w', [PLACED_DELAYED] = 'd', [PLACED_LEASED] = 'l', [PLACED_DEAD] = 'x'
 };
 
-/* Scripts speak in the server's time, or in that of a test's clock: people get the wall's. */
+/* What is due is in the server's time, or in that of a test's clock: people get the wall's. */
 static int64_t wall_of(const struct queue_redis *q, int64_t us)
 {
     return us && q->config.now_us ? wall_us() + us - q->config.now_us() : us;
@@ -438,11 +438,13 @@ static struct queue_view view_of(const struct queue_redis *q, const struct redis
     struct queue_view v = { .priority = (int)redis_int(redis_at(reply, at + 2)),
                             .attempt = (int)redis_int(redis_at(reply, at + 3)),
                             .pushed_us = redis_int(redis_at(reply, at + 4)),
-                            .due_us = wall_of(q, redis_int(redis_at(reply, at + 5))) };
+                            .due_us = redis_int(redis_at(reply, at + 5)) };
     struct str place = redis_text(redis_at(reply, at + 1));
     for (size_t i = 0; i < COUNT_OF(place_letters); i++)
         if (place.len == 1 && place.ptr[0] == place_letters[i])
             v.place = (enum queue_place)i;
+    if (v.place == PLACED_DELAYED || v.place == PLACED_LEASED)
+        v.due_us = wall_of(q, v.due_us);
     text_out(redis_at(reply, at), v.id, sizeof v.id);
     text_out(redis_at(reply, at + 6), v.tenant, sizeof v.tenant);
     text_out(redis_at(reply, at + 7), v.worker, sizeof v.worker);

@@ -87,6 +87,138 @@ QUEUE(a_priority_alone_gets_every_turn)
     is_empty(q);
 }
 
+/* ---- tenants ---- */
+
+QUEUE(tenants_take_turns)
+{
+    char id[32];
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "a%d", i);
+        push_for(q, "ann", id, 1);
+    }
+    push_for(q, "bob", "b0", 1);
+    push_for(q, "bob", "b1", 1);
+    push_for(q, NULL, "n0", 1);
+    const char *const expected[] = { "a0", "b0", "n0", "a1", "b1", "a2", "a3", "a4", "a5" };
+    list_is(q, PLACED_WAITING, 0, 100, " a0 b0 n0 a1 b1 a2 a3 a4 a5");
+    list_is(q, PLACED_WAITING, 3, 2, " a1 b1");
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        pull_is(q, expected[i], 1);
+    is_empty(q);
+}
+
+QUEUE(a_tenant_does_not_wait_behind_the_backlog_of_another)
+{
+    char id[32];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "a%d", i);
+        push_for(q, "ann", id, 1);
+    }
+    for (int i = 0; i < 10; i++) {
+        pull(q);
+        snprintf(id, sizeof id, "b%d", i);
+        push_for(q, "bob", id, 1);
+        struct ticket first = pull(q), second = pull(q);
+        assert_true(first.id[0] == 'b' || second.id[0] == 'b');
+    }
+}
+
+QUEUE(many_tenants_get_equal_shares)
+{
+    enum { TENANTS = 20, EACH = 50 };
+    char id[32], tenant[16];
+    for (int t = 0; t < TENANTS; t++) {
+        for (int i = 0; i < EACH * (1 + t % 3); i++) {
+            snprintf(tenant, sizeof tenant, "t%d", t);
+            snprintf(id, sizeof id, "%d-%d", t, i);
+            push_for(q, tenant, id, t % 2);
+        }
+    }
+    int served[TENANTS] = { 0 };
+    for (int i = 0; i < 5 * 40; i++) /* 4 of 5 turns are for priority 1, among 10 tenants */
+        served[strtol(pull(q).id, NULL, 10)]++;
+    for (int t = 0; t < TENANTS; t++)
+        assert_int_equal(served[t], t % 2 ? 16 : 4);
+}
+
+QUEUE(a_tenant_that_was_dropped_leaves_no_gap)
+{
+    struct err e;
+    push_for(q, "ann", "a", 1);
+    push_for(q, "bob", "b", 1);
+    push_for(q, "eve", "c", 1);
+    assert_int_equal(queue_drop(q, "b", &e), GOT_ONE);
+    assert_int_equal(queue_drop(q, "a", &e), GOT_ONE);
+    push_for(q, "bob", "b", 1);
+    pull_is(q, "c", 1);
+    pull_is(q, "b", 1);
+    is_empty(q);
+}
+
+QUEUE(the_list_of_what_waits_is_the_order_it_is_offered_in)
+{
+    char id[32], tenant[16];
+    for (int i = 0; i < 300; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(tenant, sizeof tenant, "t%d", i * i % 7);
+        struct err e;
+        MUST(queue_push(q, &(struct queue_entry){ id, i * 5 % 3, tenant, 0 }, &e));
+    }
+    for (int i = 0; i < 7; i++)
+        pull(q);
+    struct err e;
+    CLEANUP(buf_done) struct buf listed = { 0 }, pulled = { 0 };
+    for (int offset = 0; offset < 300; offset += 100)
+        MUST(queue_list(q, PLACED_WAITING, offset, 100, add_id, &listed, &e));
+    for (int i = 7; i < 300; i++)
+        buf_addf(&pulled, " %s", pull(q).id);
+    assert_string_equal(listed.ptr, pulled.ptr);
+}
+
+QUEUE(weights_hold_over_a_long_run)
+{
+    int served[QUEUE_PRIORITIES] = { 0 }, pushed = 0;
+    char id[32];
+    for (int i = 0; i < 3900; i++) {
+        for (int p = 0; p < QUEUE_PRIORITIES; p++) { /* always more than is served */
+            if (pushed > 3 * 60 + 3 * i)
+                break;
+            snprintf(id, sizeof id, "%d-%d", p, pushed++);
+            push(q, id, p, 0);
+        }
+        struct ticket t = pull(q);
+        served[t.priority]++;
+        ack(q, &t);
+    }
+    assert_int_equal(served[2], 2400);
+    assert_int_equal(served[1], 1200);
+    assert_int_equal(served[0], 300);
+}
+
+QUEUE(a_delay_is_kept_at_every_priority)
+{
+    struct err e;
+    for (int p = 0; p < QUEUE_PRIORITIES; p++) {
+        char id[2] = { (char)('a' + p) };
+        push(q, id, p, 1000 * (p + 1));
+    }
+    is_empty(q);
+    for (int p = 0; p < QUEUE_PRIORITIES; p++) {
+        char id[2] = { (char)('a' + p) };
+        pass_time(999);
+        is_empty(q);
+        pass_time(1);
+        struct ticket t = pull_is(q, id, 1);
+        assert_int_equal(t.priority, p);
+        MUST(queue_give_back(q, &t, 100000, true, &e));
+    }
+    for (int p = 0; p < QUEUE_PRIORITIES; p++)
+        assert_int_equal(stats_of(q).waiting[p], 1);
+    pass_time(100000);
+    for (int p = 0; p < QUEUE_PRIORITIES; p++)
+        assert_int_equal(pull(q).attempt, 2);
+}
+
 /* ---- against a plain list ---- */
 
 enum { MODEL_IDS = 60, MODEL_STEPS = 6000 };
@@ -205,6 +337,13 @@ static const struct CMUnitTest tests[] = {
     T(low_does_not_starve_while_high_keeps_coming),
     T(nobody_saves_up_turns_while_away),
     T(a_priority_alone_gets_every_turn),
+    T(tenants_take_turns),
+    T(a_tenant_does_not_wait_behind_the_backlog_of_another),
+    T(many_tenants_get_equal_shares),
+    T(a_tenant_that_was_dropped_leaves_no_gap),
+    T(the_list_of_what_waits_is_the_order_it_is_offered_in),
+    T(weights_hold_over_a_long_run),
+    T(a_delay_is_kept_at_every_priority),
     T(thousands_of_random_steps_agree_with_a_list),
 };
 
