@@ -152,7 +152,7 @@ struct wire {
 
 void wire_init(struct wire *w);
 void wire_close(struct wire *w); /* may be opened again */
-void wire_done(struct wire *w);
+void wire_free(struct wire *w);
 
 struct wire_setup {
     struct tls_context *tls; /* NULL: none */

@@ -47,7 +47,7 @@ void redis_line_free(struct redis_line *l)
     if (!l)
         return;
     redis_nudge_remove(l->redis, &l->nudge);
-    wire_done(&l->wire);
+    wire_free(&l->wire);
     fd_close(l->nudge.fd);
     pthread_mutex_destroy(&l->lock);
     free(l);

@@ -136,7 +136,7 @@ void link_free(struct link *l, const struct err *why)
     fail_all(l->redis, &l->held, why);
     fail_all(l->redis, &l->flying, why);
     fail_all(l->redis, &l->waiting, why);
-    wire_done(&l->wire);
+    wire_free(&l->wire);
     free(l);
 }
 

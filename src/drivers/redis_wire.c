@@ -84,7 +84,7 @@ void wire_close(struct wire *w)
     w->out_at = 0;
 }
 
-void wire_done(struct wire *w)
+void wire_free(struct wire *w)
 {
     wire_close(w);
     buf_done(&w->out);
