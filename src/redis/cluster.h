@@ -8,7 +8,9 @@
 #ifndef EVALX_REDIS_CLUSTER_H
 #define EVALX_REDIS_CLUSTER_H
 
+#include "bus/bus.h"
 #include "queue/queue.h"
+#include "store/store.h"
 
 struct redis;
 
@@ -23,5 +25,25 @@ struct redis;
  */
 MUST_USE struct queue *queue_redis_open(struct redis *r, const char *prefix,
                                         const struct queue_config *config, struct err *e);
+
+/*
+ * The records, which are the queue's as well (ops->is_queue): both must be given the same r and
+ * prefix. Redis 7, for scripts that may run when its memory is full.
+ *
+ * config  retention_us 0: final records live for 24 h, and with has_history until that has them
+ * errors  SYSTEM. That Redis does not answer yet is no error: the first call says so.
+ */
+MUST_USE struct store *store_redis_open(struct redis *r, const char *prefix,
+                                        const struct store_config *config, struct err *e);
+
+/*
+ * A local bus joined with those of all other processes that opened one with the same prefix: a
+ * nudge reaches watches of this process at once, those of the others through Redis's pub/sub.
+ *
+ * r       borrowed, must outlive the bus
+ * errors  SYSTEM. That Redis does not answer is no error: nudges stay inside the process until it
+ *         does, and then everybody is told to look again.
+ */
+MUST_USE struct bus *bus_redis_open(struct redis *r, const char *prefix, struct err *e);
 
 #endif

@@ -4,15 +4,39 @@
 
 #include <semaphore.h>
 
+#include "../redis_world.h"
 #include "bus/bus.h"
+#include "drivers/redis.h"
+#include "redis/cluster.h"
 
 struct backend {
     const char *name;
     struct bus *(*open)(void);
 };
 
+static struct redis *shared;
+
+static void close_shared(void)
+{
+    redis_close(shared);
+}
+
+static struct bus *open_redis(void)
+{
+    struct err e = { 0 };
+    if (!shared) {
+        shared = redis_open(&(struct redis_config){ .url = redis_shared()->url }, &e);
+        atexit(close_shared);
+    }
+    struct bus *b = shared ? bus_redis_open(shared, "contract", &e) : NULL;
+    if (!b)
+        fail_msg("%s", e.text);
+    return b;
+}
+
 static const struct backend backends[] = {
     { "local", bus_local_open },
+    { "redis", open_redis },
 };
 
 static int setup(void **state)
