@@ -44,6 +44,20 @@ bool record_read_result(struct record *r, struct str json, struct err *e)
     return r->result || unreadable(r->id, "result", e);
 }
 
+bool record_metadata_is(const char *metadata, const char *key, const char *value)
+{
+    struct err ignored;
+    CLEANUP(json_free) struct json *root = metadata ? json_parse(str_of(metadata), &ignored) : NULL;
+    const struct json *node = root ? json_get(root, key) : NULL;
+    if (!node || json_kind(node) == JSON_NULL || json_kind(node) >= JSON_ARRAY)
+        return false;
+    if (json_kind(node) == JSON_TEXT)
+        return str_is(json_as_str(node), value);
+    CLEANUP(buf_done) struct buf text = { 0 };
+    json_dump(node, &text);
+    return str_is(buf_str(&text), value);
+}
+
 int64_t record_expires(int64_t finished_us, int64_t own_retention_us, int64_t retention_us)
 {
     int64_t keep = own_retention_us > 0 ? own_retention_us : retention_us;

@@ -336,21 +336,6 @@ static enum got memory_load(struct store *s, const char *id, unsigned parts, str
     return got;
 }
 
-/* A text equals itself, a number or a boolean its JSON text; nothing else can be asked for. */
-static bool metadata_is(const char *metadata, const char *key, const char *value)
-{
-    struct err ignored;
-    CLEANUP(json_free) struct json *root = metadata ? json_parse(str_of(metadata), &ignored) : NULL;
-    const struct json *node = root ? json_get(root, key) : NULL;
-    if (!node || json_kind(node) == JSON_NULL || json_kind(node) >= JSON_ARRAY)
-        return false;
-    if (json_kind(node) == JSON_TEXT)
-        return str_is(json_as_str(node), value);
-    CLEANUP(buf_done) struct buf text = { 0 };
-    json_dump(node, &text);
-    return str_is(buf_str(&text), value);
-}
-
 static bool matches(const struct kept *k, const struct store_filter *f)
 {
     if (f->language && (!k->language || strcmp(k->language, f->language) != 0))
@@ -365,7 +350,7 @@ static bool matches(const struct kept *k, const struct store_filter *f)
         return false;
     if (f->unarchived && k->archived)
         return false;
-    return !f->metadata_key || metadata_is(k->metadata, f->metadata_key, f->metadata_value);
+    return !f->metadata_key || record_metadata_is(k->metadata, f->metadata_key, f->metadata_value);
 }
 
 static bool memory_list(struct store *s, const struct store_filter *f, unsigned parts,

@@ -116,6 +116,8 @@ STORE(history_is_filtered_by_metadata)
 
 STORE(history_tells_what_was_not_archived)
 {
+    if (w->backend->archives)
+        skip();
     struct err e;
     char ids[6][TOKEN_TEXT];
     make_history(s, ids);

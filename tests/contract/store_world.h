@@ -3,8 +3,11 @@
 #ifndef EVALX_TESTS_STORE_WORLD_H
 #define EVALX_TESTS_STORE_WORLD_H
 
+#include "../redis_world.h"
 #include "contract.h"
+#include "drivers/redis.h"
 #include "drivers/sqlite.h"
+#include "redis/cluster.h"
 #include "store/store.h"
 
 static const int64_t retention_us = 1000 * US_PER_S;
@@ -17,12 +20,14 @@ struct backend {
     void (*close)(struct world *w);
     bool survives; /* a restart of the process */
     bool shared;   /* by several processes */
+    bool archives; /* by itself, into a history behind it */
 };
 
 struct world {
     const struct backend *backend;
-    struct store *s;
+    struct store *s; /* NULL: its server is not installed here */
     struct db *db;
+    struct redis *redis;
     char folder[64];
 };
 
@@ -51,16 +56,48 @@ static void sqlite_close(struct world *w)
     db_close(w->db);
 }
 
+static void redis_connect(struct world *w, const char *url)
+{
+    struct err e;
+    MUST(w->redis = redis_open(&(struct redis_config){ .url = url }, &e));
+    MUST(w->s = store_redis_open(
+             w->redis, "t",
+             &(struct store_config){ .retention_us = retention_us, .has_history = true }, &e));
+}
+
+static void redis_world_open(struct world *w)
+{
+    if (redis_is_here())
+        redis_connect(w, redis_shared()->url);
+}
+
+static void redis_world_close(struct world *w)
+{
+    store_close(w->s);
+    redis_close(w->redis);
+    w->s = NULL;
+    w->redis = NULL;
+}
+
+#ifdef WITH_HISTORY
+#include "../postgres/archive_world.h"
+#else
 UNUSED static const struct backend backends[] = {
     { "memory", memory_open, memory_close, false },
     { "sqlite", sqlite_open, sqlite_close, true },
+    { "redis", redis_world_open, redis_world_close, true, .shared = true },
 };
+#endif
 
 UNUSED static int setup(void **state)
 {
     static struct world world;
     world = (struct world){ .backend = *state };
     folder_make(world.folder);
+    if (strcmp(world.backend->name, "redis") == 0 && redis_is_here()) {
+        redis_say(redis_shared(), "FLUSHALL");
+        redis_say(redis_shared(), "CONFIG SET appendfsync always");
+    }
     world.backend->open(&world);
     *state = &world;
     return 0;
@@ -87,6 +124,8 @@ UNUSED static void reopen(struct world *w)
     static void name(void **state)                                                                 \
     {                                                                                              \
         struct world *w = *state;                                                                  \
+        if (!w->s)                                                                                 \
+            skip();                                                                                \
         name##_body(w, w->s);                                                                      \
     }                                                                                              \
     static void name##_body(UNUSED struct world *w, UNUSED struct store *s)
