@@ -100,6 +100,11 @@ static void note_store(struct sender *s, bool ok, const struct err *e)
     s->store_away = !ok;
 }
 
+static int64_t mono_of_wall(int64_t at_us)
+{
+    return at_us == INT64_MAX ? INT64_MAX : mono_us() + MAX(at_us - wall_us(), 0);
+}
+
 /* ---- writing down ---- */
 
 /* False: the store did not take it. */
@@ -108,9 +113,11 @@ static bool settle(struct sending *x)
     struct err e;
     struct delivery d = { .kind = x->kind, .attempts = x->attempts, .state = DELIVERY_PENDING };
     memcpy(d.id, x->id, sizeof d.id);
-    bool ok = x->sender->store->ops->deliveries->settle(x->sender->store, &d, &x->attempt, x->state,
-                                                        x->due_us, &e);
-    note_store(x->sender, ok, &e);
+    struct sender *s = x->sender;
+    bool ok = s->store->ops->deliveries->settle(s->store, &d, &x->attempt, x->state, x->due_us, &e);
+    note_store(s, ok, &e);
+    if (ok && x->state == DELIVERY_PENDING) /* nobody nudges when it is due */
+        s->look_at_us = MIN(s->look_at_us, mono_of_wall(x->due_us));
     return ok;
 }
 
@@ -380,11 +387,6 @@ static bool take_batch(struct sender *s, int count, int64_t lease_us)
             all = false;
     }
     return all;
-}
-
-static int64_t mono_of_wall(int64_t at_us)
-{
-    return at_us == INT64_MAX ? INT64_MAX : mono_us() + MAX(at_us - wall_us(), 0);
 }
 
 static void look(struct sender *s)
