@@ -17,7 +17,7 @@ static void put_row(struct json_writer *w, const char *name, bool ok, const char
     json_put_key(w, "detail");
     json_put_text(w, detail);
     json_put_key(w, "fix");
-    json_put_text(w, ok || !*fix ? NULL : fix);
+    json_put_text(w, *fix ? fix : NULL);
     json_put_object_end(w);
 }
 

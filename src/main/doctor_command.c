@@ -11,11 +11,16 @@
 #include "main/commands.h"
 #include "main/sandbox_side.h"
 
+static void print_row(const char *mark, const char *name, const char *detail, const char *fix)
+{
+    printf("%-4s  %-22s %s\n", mark, name, detail);
+    if (fix && fix[0])
+        printf("      %-22s fix: %s\n", "", fix);
+}
+
 static void print_check(bool ok, const char *name, const char *detail, const char *fix)
 {
-    printf("%s  %-22s %s\n", ok ? "ok  " : "FAIL", name, detail);
-    if (!ok && fix && fix[0])
-        printf("      %-22s fix: %s\n", "", fix);
+    print_row(ok ? "ok" : "FAIL", name, detail, ok ? NULL : fix);
 }
 
 static bool check_languages(const struct catalogue *c)
@@ -31,7 +36,7 @@ static bool check_languages(const struct catalogue *c)
     return offered > 0;
 }
 
-static bool check_sandbox(const struct settings *s)
+static bool check_sandbox(const struct settings *s, bool *weak)
 {
     struct err e;
     CLEANUP(sandbox_side_done) struct sandbox_side side = { 0 };
@@ -40,9 +45,11 @@ static bool check_sandbox(const struct settings *s)
         return false;
     }
     bool ok = true;
+    *weak = false;
     for (int i = 0; i < side.layer_count; i++) {
         const struct layer *l = &side.layers[i];
-        print_check(l->ok, l->name, l->detail, l->fix);
+        *weak = *weak || (l->ok && l->weak);
+        print_row(!l->ok ? "FAIL" : l->weak ? "weak" : "ok", l->name, l->detail, l->fix);
         ok = ok && l->ok;
     }
     return check_languages(side.catalogue) && ok;
@@ -79,9 +86,13 @@ int command_doctor(int argc, char **argv)
         print_check(false, "settings", e.text, "see evalx config");
         return 1;
     }
-    bool ok = check_sandbox(&s);
+    bool weak = false, ok = check_sandbox(&s, &weak);
     ok = check_data(&s) && ok;
-    puts(ok ? "\nAll good: evalx serve will run programs."
-            : "\nevalx serve refuses to run programs until every FAIL is mended.");
+    if (!ok)
+        puts("\nevalx serve refuses to run programs until every FAIL is mended.");
+    else if (weak)
+        puts("\nevalx serve will run programs, with less than it could give where it says weak.");
+    else
+        puts("\nAll good: evalx serve will run programs.");
     return ok ? 0 : 1;
 }

@@ -46,7 +46,7 @@ static bool all_layers_ok(const struct sandbox_side *side, struct err *e)
     for (int i = 0; i < side->layer_count; i++) {
         const struct layer *l = &side->layers[i];
         if (!l->ok)
-            return err_set(e, ERR_SYSTEM, "sandbox layer \"%s\" cannot be set up: %s; fix: %s",
+            return err_set(e, ERR_SYSTEM, "sandbox layer \"%s\" cannot be set up: %.80s; fix: %s",
                            l->name, l->detail, l->fix);
     }
     return true;

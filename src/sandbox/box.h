@@ -46,8 +46,9 @@ struct keeper_config {
 struct layer {
     const char *name; /* "user namespace", "cgroup memory", "seccomp", ... */
     bool ok;
+    bool weak;        /* ok, but some of what it gives elsewhere is lost here: detail says what */
     char detail[160]; /* how it is provided: "v1, /sys/fs/cgroup/memory/evalx" */
-    char fix[160];    /* when not ok: what the operator can do */
+    char fix[160];    /* when not ok, or weak: what the operator can do */
 };
 
 enum { LAYERS_MAX = 24 };

@@ -400,8 +400,8 @@ static const struct preparation preparations[] = {
       prepare_user },
     { "system call filter", "the kernel needs CONFIG_SECCOMP_FILTER", prepare_filter },
     { "cgroup",
-      "run as root, or delegate memory and pids to this user (systemd: Delegate=yes); "
-      "EVALX_CGROUP=none goes without, with weaker limits",
+      "run as root, or delegate memory and pids (systemd: Delegate=yes), or set EVALX_CGROUP=none "
+      "to go without, with weaker limits",
       prepare_cgroups },
 };
 

@@ -53,14 +53,26 @@ static bool write_sysctl(const char *name, const char *value)
     return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
 }
 
+/* The layer is there, but for what this host, or this user, cannot give. */
+static void is_weak(struct layer *layer, bool weak, const char *fix)
+{
+    layer->weak = weak;
+    if (weak)
+        snprintf(layer->fix, sizeof layer->fix, "%s", fix);
+}
+
 static bool build_cgroup(struct lane *l, struct layer *layer, struct err *e)
 {
     const struct cgroup_ops *ops = cgroup_ops_of(l->setup.tree.version);
     l->cgroup.ops = ops;
-    snprintf(layer->detail, sizeof layer->detail, "%s, %.120s", ops->name,
-             ops == &cgroup_none ? "limits are rlimits of each process" : l->setup.tree.path[0]);
+    const char *where = l->setup.tree.path[0];
+    if (ops == &cgroup_none)
+        where = "limits are those of each process, children's use is not added up";
+    snprintf(layer->detail, sizeof layer->detail, "%s, %.120s", ops->name, where);
     snprintf(layer->fix, sizeof layer->fix,
              "give the service write access to its cgroups (systemd: Delegate=yes)");
+    is_weak(layer, ops == &cgroup_none,
+            "run as root, or delegate cgroups to this user, and unset EVALX_CGROUP");
     return ops->open(&l->cgroup, &l->setup.tree, l->setup.cgroup, e);
 }
 
@@ -83,8 +95,9 @@ static bool build_core(struct lane *l, struct layer *layer, struct err *e)
         return err_sys(e, "which cores we have");
     l->cpu_count = CPU_COUNT(&l->all_cpus);
     go_first(l);
-    snprintf(layer->detail, sizeof layer->detail, "cpu %d of %d%s", l->setup.cpu, l->cpu_count,
-             l->first ? ", first in line" : "");
+    snprintf(layer->detail, sizeof layer->detail, "cpu %d of %d, %s", l->setup.cpu, l->cpu_count,
+             l->first ? "first in line" : "in line with programs: limits may act late");
+    is_weak(layer, !l->first, "allow real-time priority: root, CAP_SYS_NICE or LimitRTPRIO=1");
     if (l->setup.cpu < 0)
         return true;
     CPU_ZERO(&one);
@@ -115,8 +128,10 @@ static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
     if (!l->setup.user_ns) {
         snprintf(layer->detail, sizeof layer->detail,
                  "none here: root with few capabilities, users from %u", l->setup.first_uid);
+        is_weak(layer, true, "allow user namespaces (sysctl user.max_user_namespaces)");
         return true;
     }
+    is_weak(layer, l->setup.one_user, "run as root: each run then is a user of its own");
     if (l->setup.one_user)
         snprintf(layer->detail, sizeof layer->detail,
                  "one user for all runs: an ordinary user can map no other");
@@ -153,7 +168,9 @@ static bool build_devices(struct lane *l, struct layer *layer, struct err *e)
     l->dev_tree = -1;
     bool ok = !l->real_root || root_devices(l, e);
     snprintf(layer->detail, sizeof layer->detail, "null zero full random urandom, %s",
-             l->dev_tree >= 0 ? "own nodes" : "the host's nodes");
+             l->dev_tree >= 0 ? "own nodes"
+                              : "the host's nodes: boxes can lock and hear each other there");
+    is_weak(layer, l->dev_tree < 0, "run as root with CAP_MKNOD");
     return ok;
 }
 
@@ -163,7 +180,9 @@ static bool build_files(struct lane *l, struct layer *layer, struct err *e)
              "allow mounts for the service (container: CAP_SYS_ADMIN or user namespaces)");
     bool ok = root_build(l, e);
     snprintf(layer->detail, sizeof layer->detail, "read-only root, %s",
-             l->overlays > 0 ? "overlays with inodes of their own" : "shared inodes");
+             l->overlays > 0 ? "overlays with inodes of their own"
+                             : "shared inodes: boxes can hear each other by inotify");
+    is_weak(layer, ok && l->overlays == 0, "the kernel needs overlayfs in user namespaces (5.11)");
     return ok;
 }
 
@@ -246,7 +265,8 @@ static bool build(struct lane *l, struct err *e)
             snprintf(layer->detail, sizeof layer->detail, "%.159s", e->text);
             return err_add(e, "sandbox layer \"%s\"", layer->name);
         }
-        layer->fix[0] = '\0';
+        if (!layer->weak)
+            layer->fix[0] = '\0';
     }
     return true;
 }

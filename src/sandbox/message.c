@@ -25,6 +25,7 @@ void layers_put(struct wire *w, const struct layers *l)
     for (int i = 0; i < l->count; i++) {
         wire_put_text(w, l->at[i].name);
         wire_put_int(w, l->at[i].ok);
+        wire_put_int(w, l->at[i].weak);
         wire_put_text(w, l->at[i].detail);
         wire_put_text(w, l->at[i].fix);
     }
@@ -62,6 +63,7 @@ void layers_get(struct wire *w, struct layers *ret)
         struct layer *l = &ret->at[i];
         l->name = layer_name(wire_get_text(w));
         l->ok = wire_get_int(w) != 0;
+        l->weak = wire_get_int(w) != 0;
         snprintf(l->detail, sizeof l->detail, "%s", wire_get_text(w));
         snprintf(l->fix, sizeof l->fix, "%s", wire_get_text(w));
     }
