@@ -21,6 +21,10 @@ static const struct command_entry commands[] = {
       NULL },
     { "bench", "bench [RUNS]", "show what a box costs here, and how steady its figures are",
       command_bench, NULL },
+    { "webhooks", "webhooks COMMAND", "list, show and replay deliveries; receive some",
+      command_webhooks, webhooks_print_help },
+    { "queue", "queue VERB [--json] [WORD]...", "look into a server's queue, and change it",
+      command_queue, queue_print_help },
     { "config", "config [--markdown | --env]", "show the settings and where each came from",
       command_config, NULL },
 };

@@ -13,23 +13,23 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "drivers/sqlite.h"
 #include "http/render.h"
 #include "http/server.h"
 #include "main/commands.h"
 #include "main/privilege.h"
 #include "main/sandbox_side.h"
+#include "main/storage.h"
+#include "main/webhooks_side.h"
 #include "service/service.h"
 
 struct server {
     struct settings settings;
-    struct sandbox_side sandbox;
+    struct sandbox_side sandbox; /* an API's holds the catalogue alone */
     int data_fd;
-    struct db *db; /* NULL: in memory */
-    struct store *store;
-    struct queue *queue;
-    struct bus *bus;
-    struct engine *engine;
+    struct storage storage;
+    struct webhooks_side webhooks; /* nobody's in a worker */
+    struct health_source sources[4];
+    struct engine *engine; /* NULL: an API's */
     struct hint_book *hints;
     struct service *service;
     struct http *http;
@@ -54,24 +54,6 @@ static bool options_to_environment(int argc, char **argv, struct err *e)
             return err_sys(e, "serve: %s", variable);
     }
     return true;
-}
-
-static bool open_storage(struct server *v, struct err *e)
-{
-    const struct settings *s = &v->settings;
-    const struct queue_config queue_config = { .lease_us = s->lease_us };
-    const struct store_config store_config = { .retention_us = s->retention_us };
-    v->bus = bus_local_open();
-    if (s->store == STORE_MEMORY) {
-        v->queue = queue_memory_open(&queue_config);
-        v->store = store_memory_open(&store_config);
-        return true;
-    }
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/evalx.db", s->data_dir) >= sizeof path)
-        return err_set(e, ERR_INVALID, "EVALX_DATA_DIR is too long");
-    return (v->db = db_open(path, e)) && (v->store = store_sqlite_open(v->db, &store_config, e)) &&
-           (v->queue = queue_sqlite_open(v->db, &queue_config, e));
 }
 
 static bool start_engine(struct server *v, struct err *e)
@@ -112,11 +94,13 @@ static bool start_service(struct server *v, struct err *e)
         .drain_us = s->drain_us,
         .hints = v->hints,
         .render_test = render_test,
+        .sources = v->sources,
     };
     struct limits judge0_most = judge0_config_most(&judge0);
     raise_to(&config.policy.most, &judge0_most);
+    const struct storage *in = &v->storage;
     v->service =
-        service_start(&config, v->sandbox.catalogue, v->engine, v->queue, v->store, v->bus, e);
+        service_start(&config, v->sandbox.catalogue, v->engine, in->queue, in->store, in->bus, e);
     if (!v->service)
         return false;
 
@@ -128,15 +112,30 @@ static bool start_service(struct server *v, struct err *e)
         .version = EVALX_VERSION,
         .auth_tokens = s->auth_tokens,
         .admin_tokens = s->admin_tokens,
+        .worker = s->role == ROLE_WORKER,
+        .guard = v->webhooks.guard,
         .judge0 = judge0,
         .layers = v->sandbox.layers,
         .layer_count = (size_t)v->sandbox.layer_count,
     };
     v->http = http_start(&http, v->service, e);
-    return v->http != NULL;
+    if (!v->http || s->role == ROLE_WORKER)
+        return v->http != NULL;
+    return webhooks_side_start(&v->webhooks, s, &judge0, v->http, in->store, in->bus, e);
 }
 
-static bool start(struct server *v, struct err *e)
+static bool check_role(const struct settings *s, struct err *e)
+{
+    if (s->role == ROLE_ALL || s->redis_url)
+        return true;
+    return err_invalid(e, "EVALX_REDIS_URL",
+                       "EVALX_ROLE=%s needs EVALX_REDIS_URL: the Redis that all processes of a "
+                       "deployment share, such as redis://host:6379",
+                       s->role == ROLE_API ? "api" : "worker");
+}
+
+/* What runs programs: keeper first, root is given up behind it. */
+static bool start_sandbox(struct server *v, struct err *e)
 {
     const struct settings *s = &v->settings;
     if (!sandbox_side_start(&v->sandbox, s, false, e))
@@ -145,7 +144,25 @@ static bool start(struct server *v, struct err *e)
     if (!v->hints)
         return false;
     v->data_fd = data_dir_and_drop_root(s->data_dir, s->user, e);
-    return v->data_fd >= 0 && open_storage(v, e) && start_engine(v, e) && start_service(v, e);
+    return v->data_fd >= 0;
+}
+
+/* An API runs nothing and keeps nothing here: it needs to know the languages' names. */
+static bool start_without_sandbox(struct server *v, struct err *e)
+{
+    v->sandbox.catalogue = catalogue_describe(v->settings.languages_dir, e);
+    return v->sandbox.catalogue && drop_root(v->settings.user, e);
+}
+
+static bool start(struct server *v, struct err *e)
+{
+    bool runs = v->settings.role != ROLE_API;
+    if (!(runs ? start_sandbox(v, e) : start_without_sandbox(v, e)) ||
+        !storage_open(&v->storage, &v->settings, e))
+        return false;
+    if (v->storage.redis)
+        v->sources[0] = (struct health_source){ "redis", storage_check_redis, &v->storage };
+    return (!runs || start_engine(v, e)) && start_service(v, e);
 }
 
 static void stop(struct server *v)
@@ -153,13 +170,12 @@ static void stop(struct server *v)
     if (v->service)
         service_drain(v->service);
     engine_stop(v->engine);
+    webhooks_side_stop(&v->webhooks); /* it renders with http */
     http_stop(v->http);
+    webhooks_side_done(&v->webhooks);
     service_stop(v->service);
     hints_free(v->hints);
-    bus_close(v->bus);
-    queue_close(v->queue);
-    store_close(v->store);
-    db_close(v->db);
+    storage_close(&v->storage);
     fd_close(v->data_fd);
     sandbox_side_done(&v->sandbox);
     settings_done(&v->settings);
@@ -167,18 +183,31 @@ static void stop(struct server *v)
 
 static void print_ready(const struct server *v)
 {
-    struct engine_stats lanes;
+    const struct settings *s = &v->settings;
+    struct engine_stats lanes = { 0 };
+    char what[300];
     size_t offered = 0, all = catalogue_count(v->sandbox.catalogue);
     for (size_t i = 0; i < all; i++)
         offered += catalogue_at(v->sandbox.catalogue, i)->offered;
-    engine_stats(v->engine, &lanes);
+    if (v->engine)
+        engine_stats(v->engine, &lanes);
+    static const char *const roles[] = {
+        [ROLE_ALL] = "all", [ROLE_API] = "api", [ROLE_WORKER] = "worker"
+    };
+    if (!v->storage.redis)
+        snprintf(what, sizeof what, "%d lanes, %zu languages, data in %s", lanes.lanes, offered,
+                 s->data_dir);
+    else if (!v->engine)
+        snprintf(what, sizeof what, "api, queue in Redis");
+    else
+        snprintf(what, sizeof what, "%s, %d lanes, %zu languages, queue in Redis", roles[s->role],
+                 lanes.lanes, offered);
 
     /* The port may have been chosen by the kernel: show the one that was bound. */
-    const char *colon = strrchr(v->settings.listen, ':');
-    int host = colon ? (int)(colon - v->settings.listen) : 0;
-    printf("evalx: ready on http://%.*s:%d (%d lanes, %zu languages, data in %s)\n",
-           host ? host : 9, host ? v->settings.listen : "localhost", http_port(v->http),
-           lanes.lanes, offered, v->settings.data_dir);
+    const char *colon = strrchr(s->listen, ':');
+    int host = colon ? (int)(colon - s->listen) : 0;
+    printf("evalx: ready on http://%.*s:%d (%s)\n", host ? host : 9, host ? s->listen : "localhost",
+           http_port(v->http), what);
     fflush(stdout);
 }
 
@@ -186,7 +215,8 @@ int command_serve(int argc, char **argv)
 {
     struct server v = { .data_fd = -1 };
     struct err e;
-    if (!options_to_environment(argc, argv, &e) || !settings_load(&v.settings, NULL, &e)) {
+    if (!options_to_environment(argc, argv, &e) || !settings_load(&v.settings, NULL, &e) ||
+        !check_role(&v.settings, &e) || !webhooks_side_open(&v.webhooks, &v.settings, &e)) {
         fprintf(stderr, "evalx: %s\n", e.text);
         return 2;
     }

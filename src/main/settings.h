@@ -14,6 +14,7 @@
 #include "sandbox/box.h"
 
 enum { STORE_SQLITE, STORE_MEMORY };
+enum { ROLE_ALL, ROLE_API, ROLE_WORKER };
 
 struct settings {
     struct arena arena; /* the texts */
@@ -23,7 +24,14 @@ struct settings {
     const char *user;     /* the user to become; NULL: evalx, or nobody */
     int log_level, log_format;
 
+    int role;
+    const char *redis_url, *redis_prefix; /* url NULL: everything in this process */
+    int64_t redis_replicas;
     const char **admin_tokens;
+    const char **webhook_secrets, **webhook_schedule, **webhook_allow;
+    int64_t webhook_timeout_us;
+    const char *webhook_ca;
+    const char *server, *token; /* for the commands that ask a server */
 
     int64_t lanes, lanes_max, memory_total_bytes;
     int cgroup;

@@ -145,8 +145,17 @@ static size_t chores_of(const struct service *s, struct chore out[CHORES])
         out[n++] = (struct chore){ meet, 5 * US_PER_S, 0 };
     }
     for (size_t i = 0; i < n; i++)
-        out[i].next_us = now + out[i].every_us;
+        out[i].next_us = now + (out[i].run == meet ? US_PER_S / 2 : out[i].every_us);
     return n;
+}
+
+/* An API that knows no worker yet looks for one more often. */
+static int64_t pause_of(struct service *s, const struct chore *c)
+{
+    pthread_mutex_lock(&s->lock);
+    bool known = s->engine || s->offers_known;
+    pthread_mutex_unlock(&s->lock);
+    return c->run == meet && !known ? US_PER_S / 2 : c->every_us;
 }
 
 static int64_t chores_run(struct service *s, struct chore *chores, size_t count)
@@ -155,7 +164,7 @@ static int64_t chores_run(struct service *s, struct chore *chores, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (mono_us() >= chores[i].next_us) {
             chores[i].run(s);
-            chores[i].next_us = mono_us() + chores[i].every_us;
+            chores[i].next_us = mono_us() + pause_of(s, &chores[i]);
         }
         next = MIN(next, chores[i].next_us);
     }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/storage.h"
+
+#include "drivers/redis.h"
+#include "drivers/sqlite.h"
+#include "redis/cluster.h"
+
+static bool open_embedded(struct storage *v, const struct settings *s, struct err *e)
+{
+    const struct queue_config queue_config = { .lease_us = s->lease_us };
+    const struct store_config store_config = { .retention_us = s->retention_us };
+    v->bus = bus_local_open();
+    if (s->store == STORE_MEMORY) {
+        v->queue = queue_memory_open(&queue_config);
+        v->store = store_memory_open(&store_config);
+        return true;
+    }
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/evalx.db", s->data_dir) >= sizeof path)
+        return err_set(e, ERR_INVALID, "EVALX_DATA_DIR is too long");
+    return (v->db = db_open(path, e)) && (v->store = store_sqlite_open(v->db, &store_config, e)) &&
+           (v->queue = queue_sqlite_open(v->db, &queue_config, e));
+}
+
+static bool open_shared(struct storage *v, const struct settings *s, struct err *e)
+{
+    const struct redis_config redis = { .url = s->redis_url, .replicas = (int)s->redis_replicas };
+    const struct queue_config queue_config = { .lease_us = s->lease_us };
+    const struct store_config store_config = { .retention_us = s->retention_us };
+    v->redis = redis_open(&redis, e);
+    if (!v->redis)
+        return err_add(e, "EVALX_REDIS_URL");
+    return (v->queue = queue_redis_open(v->redis, s->redis_prefix, &queue_config, e)) &&
+           (v->store = store_redis_open(v->redis, s->redis_prefix, &store_config, e)) &&
+           (v->bus = bus_redis_open(v->redis, s->redis_prefix, e));
+}
+
+bool storage_open(struct storage *ret, const struct settings *s, struct err *e)
+{
+    return s->redis_url ? open_shared(ret, s, e) : open_embedded(ret, s, e);
+}
+
+void storage_close(struct storage *s)
+{
+    bus_close(s->bus);
+    queue_close(s->queue);
+    store_close(s->store);
+    redis_close(s->redis);
+    db_close(s->db);
+    *s = (struct storage){ 0 };
+}
+
+/* What a Redis must be like to keep what was accepted; the first thing that is wrong. */
+static const char *fault_of(const struct redis_state *r, const char **fix)
+{
+    static const struct {
+        const char *fault, *fix;
+    } faults[] = {
+        { "no append-only file: what was accepted is lost with the server",
+          "appendonly yes in redis.conf" },
+        { "its memory policy evicts keys, and with them submissions",
+          "maxmemory-policy noeviction in redis.conf" },
+        { "nearly out of memory: new submissions are about to be refused",
+          "a larger maxmemory, or a shorter EVALX_RETENTION" },
+    };
+    bool evicts = r->policy[0] && strcmp(r->policy, "noeviction") != 0;
+    bool full = r->memory_max_bytes > 0 && r->memory_bytes > r->memory_max_bytes / 10 * 9;
+    int which = !r->append_only ? 0 : evicts ? 1 : full ? 2 : -1;
+    if (which < 0)
+        return NULL;
+    *fix = faults[which].fix;
+    return faults[which].fault;
+}
+
+void storage_check_redis(void *storage, struct health_check *c)
+{
+    const struct storage *v = storage;
+    struct redis_state state;
+    struct err e;
+    const char *fix = "";
+    c->ok = redis_state(v->redis, &state, &e);
+    if (!c->ok) {
+        snprintf(c->detail, sizeof c->detail, "%s", e.text);
+        snprintf(c->fix, sizeof c->fix, "%s", "look at the server EVALX_REDIS_URL names");
+        return;
+    }
+    const char *fault = fault_of(&state, &fix);
+    c->ok = !fault;
+    c->minor = true;
+    snprintf(c->detail, sizeof c->detail, "%.60s, %lld MiB, %s%s%s", state.server,
+             (long long)(state.memory_bytes >> 20),
+             state.fsync_always  ? "fsync of every write"
+             : state.append_only ? "fsync every second: a power cut may take the last one"
+                                 : "in memory alone",
+             fault ? "; " : "", fault ? fault : "");
+    snprintf(c->fix, sizeof c->fix, "%s", fix);
+}
