@@ -9,7 +9,7 @@
 enum { CONNECTIONS = 4 };
 
 static const int64_t timeout_us = 10 * US_PER_S;
-static const int64_t first_pause_us = 250 * US_PER_MS, longest_pause_us = 5 * US_PER_S;
+static const int64_t first_pause_us = 250 * US_PER_MS, longest_pause_us = 2 * US_PER_S;
 static const int64_t migrate_us = 600 * US_PER_S; /* another server may be at it */
 
 /* ---- opening ---- */

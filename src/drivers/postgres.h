@@ -3,7 +3,7 @@
  * postgres.h - PostgreSQL behind struct err: a pool of connections, made when first needed.
  *
  * Nothing waits for a database that is away: after a failed attempt to connect everybody fails at
- * once for a while (growing to 5 s), one caller tries again after it. A connection that broke while
+ * once for a while (growing to 2 s), one caller tries again after it. A connection that broke while
  * it lay idle is noticed and replaced before anything is sent on it. No statement waits for longer
  * than the time-out, whether the server is slow or the network swallows what is sent.
  *
@@ -56,7 +56,8 @@ enum pg_mode {
  *
  * errors  UNAVAILABLE no connection (the sentence tells a wrong password from a missing database
  *         from a host that is away), it broke, the server is stopping, full, too busy or a
- *         standby: try again. PG_WRITE may have been committed nevertheless.
+ *         standby: try again; sys is ETIMEDOUT when a statement took too long. PG_WRITE may have
+ *         been committed nevertheless.
  *         INVALID the values cannot be kept; CONFLICT a unique constraint, whose name is in field;
  *         SYSTEM the schema or a right is missing, and all else; or what fn said
  */

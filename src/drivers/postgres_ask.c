@@ -79,6 +79,8 @@ static bool result_err(struct pg_conn *c, const PGresult *result, struct err *e)
         c->lost |= states[i].lost;
         break;
     }
+    if (strcmp(state, "57014") == 0)
+        e->sys = ETIMEDOUT;
     if (e->kind == ERR_CONFLICT)
         snprintf(e->field, sizeof e->field, "%s", constraint ? constraint : "");
     return false;
@@ -92,8 +94,10 @@ static bool wait_for(struct pg_conn *c, short events, struct err *e)
         int64_t left_us = c->deadline_us - mono_us();
         if (left_us <= 0) {
             c->lost = true;
-            return err_set(e, ERR_UNAVAILABLE, "postgres: no answer in %lld ms",
-                           (long long)(c->timeout_us / 1000));
+            err_set(e, ERR_UNAVAILABLE, "postgres: no answer in %lld ms",
+                    (long long)(c->timeout_us / 1000));
+            e->sys = ETIMEDOUT;
+            return false;
         }
         struct pollfd p = { .fd = PQsocket(c->handle), .events = events };
         int64_t left_ms = left_us / 1000 + 1;
@@ -151,8 +155,14 @@ static bool drain(struct pg_conn *c, struct err *e)
     return true;
 }
 
+/* A message of the protocol ends at 1 GiB, and the server ends the connection over a larger one. */
+enum { MESSAGE_MOST = 1000000000 };
+
 static bool begin(struct pg_conn *c, int64_t bytes, struct err *e)
 {
+    if (bytes > MESSAGE_MOST)
+        return err_set(e, ERR_INVALID, "postgres: %lld bytes are too much for one statement",
+                       (long long)bytes);
     if (c->lost)
         return err_set(e, ERR_UNAVAILABLE, "postgres: the connection broke");
     c->deadline_us = mono_us() + c->timeout_us + bytes; /* large ones may take a second per MB */

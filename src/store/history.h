@@ -30,7 +30,8 @@ struct history_ops {
      * Keep n records, all or none, durable on return; each has job and result. What was removed
      * stays so: an archiver that was slow must not bring it back (see history_config.restore).
      * seq is the record's, or the next free one where it was taken by another store's record.
-     * errors   UNAVAILABLE away; INVALID this batch can never be kept
+     * errors   UNAVAILABLE away (sys ETIMEDOUT: it took too long); INVALID this batch can never be
+     *          kept
      */
     bool (*put)(struct history *h, const struct record *records, size_t n, struct err *e);
 
