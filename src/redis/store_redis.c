@@ -344,6 +344,7 @@ static enum got redis_store_reopen(struct store *store, const char *id, struct e
     struct store_redis *s = (struct store_redis *)store;
     struct ask ask;
     ask_init(&ask, s, &script_store_reopen);
+    ask_text(&ask, "");
     ask_text(&ask, id);
     ask_int(&ask, VERDICT_INTERNAL_ERROR);
     return ask_got(ask_kept(s, &ask, e));

@@ -194,12 +194,31 @@ TEST(an_internal_error_is_a_dead_letter_until_it_is_retried)
     MUST(queue_bury(x.q, &t, "again", &e)); /* changes nothing */
 
     assert_int_equal(store_reopen(x.s, id, &e), GOT_ONE);
-    assert_int_equal(queue_retry(x.q, id, &e), GOT_ONE);
     place_is(&x, id, PLACED_WAITING);
+    assert_int_equal(queue_retry(x.q, id, &e), GOT_NONE); /* is so already */
     t = pull(&x);
     assert_int_equal(t.attempt, 1);
     assert_int_equal(finish(x.s, id, VERDICT_ACCEPTED), GOT_ONE);
     not_in_line(&x, id);
+}
+
+TEST(a_dead_letter_that_was_dropped_can_still_be_retried)
+{
+    CLEANUP(site_close) struct site x = fresh_site();
+    char id[TOKEN_TEXT];
+    struct err e;
+    struct job *job = job_made("c", "x");
+    job->tenant = "ann";
+    job->priority = PRIORITY_LOW;
+    admit_job(x.s, job, id);
+    assert_int_equal(finish(x.s, id, VERDICT_INTERNAL_ERROR), GOT_ONE);
+    assert_int_equal(queue_drop(x.q, id, &e), GOT_ONE);
+    assert_int_equal(store_reopen(x.s, id, &e), GOT_ONE);
+    struct queue_view v;
+    assert_int_equal(queue_look(x.q, id, &v, &e), GOT_ONE);
+    assert_int_equal(v.place, PLACED_WAITING);
+    assert_int_equal(v.priority, PRIORITY_LOW);
+    assert_string_equal(v.tenant, "ann");
 }
 
 TEST(a_finish_sent_again_has_won_again)
@@ -517,6 +536,7 @@ int main(void)
         T(who_comes_back_late_is_fenced_off),
         T(the_first_to_finish_wins_though_another_has_the_lease),
         T(an_internal_error_is_a_dead_letter_until_it_is_retried),
+        T(a_dead_letter_that_was_dropped_can_still_be_retried),
         T(a_finish_sent_again_has_won_again),
         T(a_job_costs_three_scripts),
         T(what_another_process_admitted_is_there),
