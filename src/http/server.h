@@ -43,7 +43,7 @@ struct judge0_config {
     int64_t max_submission_batch_size;
     bool enable_callbacks;
     int64_t callbacks_max_tries;
-    double callbacks_timeout; /* seconds, of one try */
+    double callbacks_timeout;         /* seconds, of one try */
     double submission_cache_duration; /* reported only: evalX is always fresh */
     bool use_docs_as_homepage;
     int64_t max_queue_size; /* reported and obeyed; the service's own bound holds as well */
@@ -109,7 +109,7 @@ struct http_config {
     bool worker;                     /* a worker's: no submissions, only what tells how it is */
     struct judge0_config judge0;
     const struct web_guard *guard; /* whom results are sent to; NULL: public addresses; borrowed */
-    const struct layer *layers; /* result of keeper_probe(), for /health; borrowed */
+    const struct layer *layers;    /* result of keeper_probe(), for /health; borrowed */
     size_t layer_count;
 };
 

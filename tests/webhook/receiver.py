@@ -199,6 +199,10 @@ class Receiver:
 
     def stop(self):
         self.stopping.set()
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # or accept() goes on with the closed one
+        except OSError:
+            pass
         self.listener.close()
 
     def __enter__(self):
