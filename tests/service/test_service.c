@@ -58,6 +58,31 @@ static void start_service(struct house *h)
     MUST(h->service);
 }
 
+static const struct store_ops *whole; /* what ours stands in for */
+static struct store_ops refusing;
+static atomic_int refusals; /* results still to be refused */
+
+static void refuse_finish(struct store *s, const char *id, const char *receipt,
+                          const struct result *result, store_done_fn done, void *arg)
+{
+    struct err e;
+    err_set(&e, ERR_UNAVAILABLE, "the store is away");
+    if (atomic_fetch_sub(&refusals, 1) > 0)
+        done(arg, GOT_FAILED, &e);
+    else
+        whole->finish(s, id, receipt, result, done, arg);
+}
+
+/* A store that can refuse results; put in place before there are threads to use it. */
+static void prepare_refusals(struct store *s)
+{
+    whole = s->ops;
+    refusing = *whole;
+    refusing.finish = refuse_finish;
+    atomic_store(&refusals, 0);
+    s->ops = &refusing;
+}
+
 static struct house house_with(const enum fake_answer *answers, size_t count)
 {
     struct err e = { 0 };
@@ -76,6 +101,7 @@ static struct house house_with(const enum fake_answer *answers, size_t count)
     MUST(h.db);
     h.store = store_sqlite_open(h.db, &store_config, &e);
     MUST(h.store);
+    prepare_refusals(h.store);
     fake_engine_script(h.engine, answers, count);
     start_service(&h);
     return h;
@@ -320,34 +346,10 @@ TEST(an_idempotency_key_names_the_first_job)
 
 /* ---- a store that refuses ---- */
 
-static const struct store_ops *whole; /* what the broken one stands in for */
-static struct store_ops broken;
-static atomic_int refusals; /* results still to be refused */
-
-static void refuse_finish(struct store *s, const char *id, const char *receipt,
-                          const struct result *result, store_done_fn done, void *arg)
-{
-    struct err e;
-    err_set(&e, ERR_UNAVAILABLE, "the store is away");
-    if (atomic_fetch_sub(&refusals, 1) > 0)
-        done(arg, GOT_FAILED, &e);
-    else
-        whole->finish(s, id, receipt, result, done, arg);
-}
-
-static void break_store(struct house *h, int times)
-{
-    whole = h->store->ops;
-    broken = *whole;
-    broken.finish = refuse_finish;
-    atomic_store(&refusals, times);
-    h->store->ops = &broken;
-}
-
 TEST(a_result_the_store_refuses_waits_and_is_kept_in_the_end)
 {
     struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
-    break_store(&h, 3);
+    atomic_store(&refusals, 3);
     char id[TOKEN_TEXT];
     accept_hello(&h, id);
     struct record r = { 0 };
@@ -361,7 +363,7 @@ TEST(a_result_the_store_refuses_waits_and_is_kept_in_the_end)
 TEST(nothing_is_pulled_while_results_cannot_be_kept)
 {
     struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
-    break_store(&h, 3);
+    atomic_store(&refusals, 3);
     char first[TOKEN_TEXT], second[TOKEN_TEXT];
     accept_hello(&h, first);
     assert_true(fake_engine_wait_submitted(h.engine, 1));
