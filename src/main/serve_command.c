@@ -160,8 +160,11 @@ static bool start(struct server *v, struct err *e)
     if (!(runs ? start_sandbox(v, e) : start_without_sandbox(v, e)) ||
         !storage_open(&v->storage, &v->settings, e))
         return false;
+    struct health_source *source = v->sources;
     if (v->storage.redis)
-        v->sources[0] = (struct health_source){ "redis", storage_check_redis, &v->storage };
+        *source++ = (struct health_source){ "redis", storage_check_redis, &v->storage };
+    if (v->storage.has_history)
+        *source++ = (struct health_source){ "history", storage_check_history, &v->storage };
     return (!runs || start_engine(v, e)) && start_service(v, e);
 }
 

@@ -34,6 +34,15 @@ static const struct conf_item items[] = {
       "begins every key, so that several deployments can share a Redis" },
     { "REDIS_REPLICAS", CONF_INT, AT(redis_replicas), "0",
       "replicas that must have a submission before its token is given away", NULL, 0, 16 },
+    { "DATABASE_URL", CONF_TEXT, AT(database_url), NULL,
+      "PostgreSQL that keeps the history of all servers: postgres://user:password@host/database; "
+      "empty: it stays where submissions are",
+      .secret = true },
+    { "DATABASE_CONNECTIONS", CONF_INT, AT(database_connections), "4",
+      "connections to that database at one time", NULL, 1, 1000 },
+    { "LIVE_KEEP", CONF_TIME, AT(live_keep_us), "10min",
+      "how long a finished submission stays quick to get after the database has it", NULL, 0,
+      US(86400) * 3650 },
     { "WEBHOOK_SECRET", CONF_WORDS, AT(webhook_secrets), NULL,
       "secrets that sign webhooks, each whsec_...; several while one replaces another; empty: not "
       "signed",

@@ -27,6 +27,8 @@ struct settings {
     int role;
     const char *redis_url, *redis_prefix; /* url NULL: everything in this process */
     int64_t redis_replicas;
+    const char *database_url; /* NULL: no history behind the store */
+    int64_t database_connections, live_keep_us;
     const char **admin_tokens;
     const char **webhook_secrets, **webhook_schedule, **webhook_allow;
     int64_t webhook_timeout_us;

@@ -4,11 +4,14 @@
 #include "drivers/redis.h"
 #include "drivers/sqlite.h"
 #include "redis/cluster.h"
+#include "store/history.h"
+#include "store/store_archive.h"
 
 static bool open_embedded(struct storage *v, const struct settings *s, struct err *e)
 {
     const struct queue_config queue_config = { .lease_us = s->lease_us };
-    const struct store_config store_config = { .retention_us = s->retention_us };
+    const struct store_config store_config = { .retention_us = s->retention_us,
+                                               .has_history = s->database_url != NULL };
     v->bus = bus_local_open();
     if (s->store == STORE_MEMORY) {
         v->queue = queue_memory_open(&queue_config);
@@ -26,7 +29,8 @@ static bool open_shared(struct storage *v, const struct settings *s, struct err 
 {
     const struct redis_config redis = { .url = s->redis_url, .replicas = (int)s->redis_replicas };
     const struct queue_config queue_config = { .lease_us = s->lease_us };
-    const struct store_config store_config = { .retention_us = s->retention_us };
+    const struct store_config store_config = { .retention_us = s->retention_us,
+                                               .has_history = s->database_url != NULL };
     v->redis = redis_open(&redis, e);
     if (!v->redis)
         return err_add(e, "EVALX_REDIS_URL");
@@ -35,9 +39,30 @@ static bool open_shared(struct storage *v, const struct settings *s, struct err 
            (v->bus = bus_redis_open(v->redis, s->redis_prefix, e));
 }
 
+/* The history goes behind the store: from here on they are one. */
+static bool open_history(struct storage *v, const struct settings *s, struct err *e)
+{
+    const struct history_config config = {
+        .url = s->database_url,
+        .connections = (int)s->database_connections,
+        .retention_us = s->retention_us,
+    };
+    CLEANUP(history_close) struct history *history = history_postgres_open(&config, e);
+    if (!history)
+        return err_add(e, "EVALX_DATABASE_URL");
+    struct store *both = store_archive_open(v->store, history, s->live_keep_us, e);
+    if (!both)
+        return false;
+    history = NULL;
+    v->store = both;
+    v->has_history = true;
+    return true;
+}
+
 bool storage_open(struct storage *ret, const struct settings *s, struct err *e)
 {
-    return s->redis_url ? open_shared(ret, s, e) : open_embedded(ret, s, e);
+    return (s->redis_url ? open_shared(ret, s, e) : open_embedded(ret, s, e)) &&
+           (!s->database_url || open_history(ret, s, e));
 }
 
 void storage_close(struct storage *s)
@@ -94,4 +119,11 @@ void storage_check_redis(void *storage, struct health_check *c)
                                  : "in memory alone",
              fault ? "; " : "", fault ? fault : "");
     snprintf(c->fix, sizeof c->fix, "%s", fix);
+}
+
+void storage_check_history(void *storage, struct health_check *c)
+{
+    const struct storage *v = storage;
+    c->minor = true;
+    c->ok = store_archive_health(v->store, c->detail, sizeof c->detail, c->fix, sizeof c->fix);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * storage.h - the backends of queue, store and bus, chosen by the settings: one SQLite file (or
- * memory) of this process alone, or a Redis that many processes share.
+ * memory) of this process alone, or a Redis that many processes share. Either may have a history
+ * behind it, in a PostgreSQL that any number of servers share.
  *
  * Threads: opened and closed by one.
  */
@@ -18,12 +19,13 @@ struct storage {
     struct db *db;       /* NULL: in memory, or in Redis */
     struct redis *redis; /* NULL: embedded */
     struct store *store;
+    bool has_history; /* behind the store */
     struct queue *queue;
     struct bus *bus;
 };
 
 /*
- * That Redis does not answer yet is no error.
+ * That Redis or PostgreSQL does not answer yet is no error.
  *
  * ret     filled as far as it got, also on error; to be closed
  * errors  INVALID a setting; SYSTEM
@@ -33,5 +35,6 @@ void storage_close(struct storage *s);
 
 /* What /health should say besides: source's arg is the storage. */
 void storage_check_redis(void *storage, struct health_check *c);
+void storage_check_history(void *storage, struct health_check *c);
 
 #endif

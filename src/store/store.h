@@ -297,9 +297,10 @@ struct history;
  * A store in front of a history: everything happens in live; what is final is copied to the history
  * by a thread of its own, in batches, as soon as that is reachable, and dropped from live keep_us
  * later. load() looks into both, list() merges them, sweep() and remove() reach both. With the
- * history away everything but list() and loads of archived records goes on.
+ * history away everything goes on but list(), remove() and loads of what is not in live any more:
+ * those fail with UNAVAILABLE.
  *
- * live, history  taken over: closed with it
+ * live, history  taken over: closed with it; on error they stay the caller's
  * errors         SYSTEM no thread
  */
 MUST_USE struct store *store_archive_open(struct store *live, struct history *history,

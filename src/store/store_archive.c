@@ -292,10 +292,9 @@ bool store_archive_health(struct store *s, char *detail, size_t detail_size, cha
     bool ok = a->history->ops->check(a->history, detail, detail_size, &e);
     pthread_mutex_lock(&a->lock);
     if (!ok || a->away_us) {
-        char since[32] = "now";
-        if (a->away_us)
-            wall_text(a->away_us, since, sizeof since);
-        snprintf(detail, detail_size, "nothing is copied since %s: %s", since,
+        char since[32];
+        wall_text(a->away_us ? a->away_us : wall_us(), since, sizeof since);
+        snprintf(detail, detail_size, "takes nothing since %.19s: %s", since,
                  ok ? a->trouble : e.text);
         snprintf(fix, fix_size, "%s",
                  "see EVALX_DATABASE_URL and the database; submissions go on and follow later");
@@ -342,7 +341,6 @@ static void archive_close(struct store *s)
 }
 
 static const struct store_ops archive_ops = {
-    .scheme = "archive",
     .admit = archive_admit,
     .sync = archive_sync,
     .start = archive_start,
@@ -384,6 +382,7 @@ struct store *store_archive_open(struct store *live_store, struct history *histo
     struct archive *a = calloc(1, sizeof *a);
     CHECK(a);
     a->ops = archive_ops;
+    a->ops.scheme = live_store->ops->scheme;
     a->ops.is_queue = live_store->ops->is_queue;
     a->ops.deliveries = live_store->ops->deliveries ? &deliveries : NULL;
     a->store.ops = &a->ops;
