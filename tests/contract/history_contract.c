@@ -154,6 +154,78 @@ STORE(a_cursor_pages_through_all_of_history)
     assert_int_equal(total, 14);
 }
 
+enum { LONG = 450 };
+
+static void count_one(void *arg, UNUSED struct record *r, int64_t seq)
+{
+    struct seen *seen = arg;
+    assert_true(!seen->seqs[0] || seq < seen->seqs[0]);
+    seen->seqs[0] = seq;
+    memcpy(seen->ids[0], r->id, TOKEN_TEXT);
+    seen->count++;
+}
+
+/* Pages of a filter until the end: how many records there were. */
+static int count_pages(struct store *s, struct store_filter f, int64_t total)
+{
+    struct err e;
+    struct seen seen = { 0 };
+    int before;
+    do {
+        int64_t got;
+        before = seen.count;
+        MUST(store_list(s, &f, 0, count_one, &seen, &got, &e));
+        assert_int_equal(got, total);
+        f.before_seq = seen.seqs[0];
+    } while (seen.count - before == f.limit);
+    return seen.count;
+}
+
+STORE(a_long_history_is_paged_and_filtered)
+{
+    static char ids[LONG][TOKEN_TEXT];
+    struct err e;
+    for (int i = 0; i < LONG; i++) {
+        CLEANUP(job_free) struct job *job = job_made(i % 3 ? "c" : "cpp", "x");
+        job->metadata = i % 50 ? NULL : "{\"user\":\"ann\"}";
+        assert_int_equal(store_admit(s, job, NULL, ids[i], &e), GOT_ONE);
+    }
+    MUST(store_sync(s, &e));
+    for (int i = 0; i < LONG; i += 2)
+        assert_int_equal(finish(s, ids[i], VERDICT_ACCEPTED), GOT_ONE);
+
+    assert_int_equal(count_pages(s, (struct store_filter){ .limit = 7 }, LONG), LONG);
+    assert_int_equal(count_pages(s, (struct store_filter){ .limit = 450 }, LONG), LONG);
+    assert_int_equal(count_pages(s, (struct store_filter){ .limit = 40, .language = "cpp" }, 150),
+                     150);
+    assert_int_equal(count_pages(s,
+                                 (struct store_filter){ .limit = 100,
+                                                        .has_state = true,
+                                                        .state = STATE_FINISHED,
+                                                        .language = "cpp" },
+                                 75),
+                     75);
+    assert_int_equal(count_pages(s,
+                                 (struct store_filter){ .limit = 2,
+                                                        .metadata_key = "user",
+                                                        .metadata_value = "ann" },
+                                 9),
+                     9);
+
+    struct seen seen = { 0 };
+    struct store_filter f = { .limit = 1, .offset = 333 };
+    MUST(store_list(s, &f, 0, count_one, &seen, NULL, &e));
+    assert_string_equal(seen.ids[0], ids[LONG - 1 - 333]);
+    seen = (struct seen){ 0 };
+    f = (struct store_filter){ .limit = 1, .offset = 100, .language = "cpp" };
+    MUST(store_list(s, &f, 0, count_one, &seen, NULL, &e));
+    assert_string_equal(seen.ids[0], ids[447 - 300]);
+    f = (struct store_filter){ .limit = 1, .offset = LONG };
+    seen = (struct seen){ 0 };
+    MUST(store_list(s, &f, 0, count_one, &seen, NULL, &e));
+    assert_int_equal(seen.count, 0);
+}
+
 STORE(cursors_never_come_back)
 {
     struct err e;
@@ -194,6 +266,7 @@ static const struct CMUnitTest tests[] = {
     T(history_is_listed_newest_first),  T(history_is_filtered),
     T(history_is_filtered_by_metadata), T(a_cursor_pages_through_all_of_history),
     T(history_tells_what_was_not_archived),
+    T(a_long_history_is_paged_and_filtered),
     T(cursors_never_come_back),         T(list_gives_the_parts_asked_for),
 };
 

@@ -447,6 +447,27 @@ STORE(unfinished_are_listed_oldest_first)
     assert_int_equal(seen.priorities[2], 1);
 }
 
+static void see_in_order(void *arg, const struct unfinished *x)
+{
+    char(*next)[TOKEN_TEXT] = *(char(**)[TOKEN_TEXT])arg;
+    assert_string_equal(x->id, *next);
+    *(char(**)[TOKEN_TEXT])arg = next + 1;
+}
+
+STORE(many_unfinished_are_all_listed)
+{
+    static char ids[450][TOKEN_TEXT];
+    struct err e;
+    for (int i = 0; i < 450; i++) {
+        CLEANUP(job_free) struct job *job = job_made("c", "x");
+        assert_int_equal(store_admit(s, job, NULL, ids[i], &e), GOT_ONE);
+    }
+    MUST(store_sync(s, &e));
+    char(*next)[TOKEN_TEXT] = ids;
+    MUST(store_unfinished(s, see_in_order, &next, &e));
+    assert_int_equal(next - ids, 450);
+}
+
 STORE(unfinished_know_whose_they_are_and_how_long_to_wait)
 {
     struct err e;
@@ -789,6 +810,7 @@ static const struct CMUnitTest tests[] = {
     T(cancelling_an_unknown_id_is_an_error),
     T(only_final_records_can_be_removed),
     T(unfinished_are_listed_oldest_first),
+    T(many_unfinished_are_all_listed),
     T(unfinished_know_whose_they_are_and_how_long_to_wait),
     T(seq_is_the_time_of_admission_and_unique),
     T(sweep_removes_what_has_lived_its_time),
