@@ -81,10 +81,10 @@ struct cgroup_ops {
     bool (*roomy)(struct cgroup *g, struct err *e);
     /* lane: start counting for a run, unless that is done already. */
     bool (*begin)(struct cgroup *g, struct err *e);
-    int64_t (*cpu_us)(const struct cgroup *g); /* since begin */
-    int64_t (*peak)(const struct cgroup *g);   /* above what was there at begin */
-    int64_t (*oom_kills)(const struct cgroup *g);
-    int (*processes)(const struct cgroup *g); /* in there now, the spawner too */
+    int64_t (*cpu_us)(const struct cgroup *g);                  /* since begin */
+    int64_t (*peak)(const struct cgroup *g);                    /* above what was there at begin */
+    int64_t (*oom_kills)(const struct cgroup *g, int64_t peak); /* peak: what peak() just said */
+    int (*processes)(const struct cgroup *g);                   /* in there now, the spawner too */
     /* lane, after a run: make the next measurement honest. True: the spawner must be replaced. */
     bool (*refresh)(struct cgroup *g);
 };

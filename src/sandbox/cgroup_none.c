@@ -63,6 +63,11 @@ static int64_t none_figure(UNUSED const struct cgroup *g)
     return 0;
 }
 
+static int64_t none_kills(UNUSED const struct cgroup *g, UNUSED int64_t peak)
+{
+    return 0;
+}
+
 static int none_processes(UNUSED const struct cgroup *g)
 {
     return -1; /* not known */
@@ -86,7 +91,7 @@ const struct cgroup_ops cgroup_none = {
     .roomy = none_roomy,
     .cpu_us = none_figure,
     .peak = none_figure,
-    .oom_kills = none_figure,
+    .oom_kills = none_kills,
     .processes = none_processes,
     .refresh = none_refresh,
 };

@@ -183,9 +183,9 @@ static int64_t v1_peak(const struct cgroup *g)
     return cgroup_read(g->memory_peak, NULL) - g->base_bytes;
 }
 
-static int64_t v1_oom_kills(const struct cgroup *g)
+static int64_t v1_oom_kills(const struct cgroup *g, int64_t peak)
 {
-    if (g->limit_now - (g->base_bytes + v1_peak(g)) > NEAR_LIMIT)
+    if (g->limit_now - (g->base_bytes + peak) > NEAR_LIMIT)
         return 0;
     int64_t now = cgroup_read(g->memory_events, "oom_kill");
     return now < 0 ? 0 : now - g->kills_before;

@@ -284,7 +284,7 @@ static int64_t v2_peak(const struct cgroup *g)
     return peak - g->base_bytes;
 }
 
-static int64_t v2_oom_kills(const struct cgroup *g)
+static int64_t v2_oom_kills(const struct cgroup *g, UNUSED int64_t peak)
 {
     int64_t now = cgroup_read(g->memory_events, "oom_kill");
     return now < 0 ? 0 : now - g->kills_before;

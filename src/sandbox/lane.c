@@ -203,7 +203,7 @@ static bool build_root(struct lane *l, struct layer *layer, struct err *e)
 
 static bool build_space(struct lane *l, struct layer *layer, struct err *e)
 {
-    bool ok = space_mount(l, e);
+    bool ok = tray_build(l, e) && space_mount(l, e);
     snprintf(layer->detail, sizeof layer->detail, "tmpfs of %lld MiB",
              (long long)(l->space.disk_bytes >> 20));
     return ok;
@@ -276,14 +276,17 @@ static bool build(struct lane *l, struct err *e)
 /*
  * The server often sits on our core: let it have the report before we clear up. Sleeping is what
  * makes the scheduler switch (sched_yield() does not); a plan that is here already ends the sleep.
+ * So short a timer costs as much as clearing up: a server that had the next plan at hand is likely
+ * to have another, and its throughput counts more than the few microseconds it has to wait.
  */
-enum { MOMENT_US = 30 };
+enum { MOMENT_US = 30, HURRY_US = 200 };
 
 static void let_server_run(struct lane *l)
 {
     struct pollfd p = { .fd = l->sock, .events = POLLIN };
     const struct timespec moment = us_to_timespec(MOMENT_US);
-    ppoll(&p, 1, &moment, NULL);
+    if (!l->hurried)
+        ppoll(&p, 1, &moment, NULL);
 }
 
 /* After a run: make the box as it was. Whatever fails here costs the lane, never a verdict. */
@@ -306,6 +309,7 @@ static bool serve_plan(struct lane *l, struct wire *in, struct wire *out, struct
     CLEANUP(plan_held_done) struct plan_held held = { .plan = { .exe_fd = -1, .stdin_fd = -1 } };
     CLEANUP(report_done) struct report report = { 0 };
     struct err trouble;
+    l->hurried = mono_us() - l->reported_us < HURRY_US;
     int64_t number = wire_get_int(in);
     if (plan_get(in, &held, &trouble) && run_plan(l, &held.plan, number, &report, &trouble)) {
         wire_start(out, WIRE_REPORT);
@@ -318,6 +322,7 @@ static bool serve_plan(struct lane *l, struct wire *in, struct wire *out, struct
         held.plan.keep = false;
     }
     bool keep = held.plan.keep;
+    l->reported_us = mono_us();
     if (!wire_send(l->sock, out, e))
         _exit(0); /* the server has gone */
     let_server_run(l);
@@ -379,7 +384,7 @@ static bool share_memory(struct lane *l, struct err *e)
     l->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (l->signals < 0)
         return err_sys(e, "a descriptor for signals");
-    l->ahead = (struct ahead){ -1, -1, { -1, -1 }, { -1, -1 } };
+    l->ahead = (struct ahead){ -1, { -1, -1 }, { -1, -1 } };
     for (int i = 0; i < EXE_COPIES; i++)
         l->exes[i].fd = -1;
     return true;

@@ -16,6 +16,8 @@
 #include "sandbox/message.h"
 
 enum { KEEPER_SOCKET = 3, LANE_SOCKET = 3, LANE_KEEPER_SOCKET = 4, LANE_FDS = 5 };
+/* Where file systems are attached while they are made ready. */
+#define SCRATCH "/run"
 enum { LANE_STRINGS = 4 << 20 }; /* room for arguments and environment of one run */
 
 /* Step of the child between clone and exec, for the error it leaves. */
@@ -71,8 +73,16 @@ struct space {
 /* Made for the next run while nobody waits; -1: not there. Descriptors 0 read, 1 written. */
 struct ahead {
     int nothing; /* /dev/null */
-    int input;   /* an empty memory file for what the plan brings */
     int out[2], err[2];
+};
+
+/* Where small inputs are laid for the program: a file of the lane's own, used run after run. */
+struct tray {
+    int folder; /* written through this mount, */
+    int shown;  /* opened for the program through this one, which is read-only */
+    int file;   /* ours, open for writing */
+    off_t size;
+    bool used; /* since it was last looked at */
 };
 
 /* Descriptors of the last run: closing them waits until its report was sent. */
@@ -105,6 +115,7 @@ struct lane {
     int dev_tree; /* device nodes of our own, not attached yet; -1: bind the host's */
     int overlays; /* folders shown with inodes of their own */
     struct ahead ahead;
+    struct tray tray;
     struct spent spent;
     struct exe_copy exes[EXE_COPIES];
     bool real_root; /* we were root of the host when we started */
@@ -119,6 +130,9 @@ struct lane {
     bool kept;          /* the box still holds what a plan with keep left */
     bool wiped;         /* nothing of an earlier run is left */
     bool broken;        /* refuses further runs */
+    bool talks;         /* the last run printed more than a pipe holds */
+    bool hurried;       /* this plan came right after the last report */
+    int64_t reported_us;
 };
 
 /* ---- processes ---- */
@@ -166,7 +180,8 @@ MUST_USE bool space_own(struct lane *l, struct err *e); /* /box belongs to the r
 MUST_USE bool files_put(struct lane *l, const struct plan *p, struct err *e); /* files.c */
 /* inputs.c: the plan's, which has one; owned by the caller, -1 on error */
 int input_stdin(struct lane *l, const struct plan *p, struct err *e);
-int input_new(const char *name, mode_t mode, struct err *e);        /* an empty memory file */
+MUST_USE bool tray_build(struct lane *l, struct err *e);
+MUST_USE bool tray_clear(struct lane *l, struct err *e); /* nothing of the last run clings to it */
 int input_exe(struct lane *l, const struct plan *p, struct err *e); /* owned by the lane; -1 */
 MUST_USE bool collect_files(struct lane *l, const struct plan *p, struct report *r, struct err *e);
 

@@ -38,8 +38,13 @@
 enum { READ_BYTES = 64 * 1024, LEAST_SLEEP_US = 500, STARVING_BYTES = 8 << 20 };
 /* L, I and S, who are the same user as the run where there is only one. */
 enum { OWN_PROCESSES = 3 };
-/* Most programs end soon and fit their output into the pipe: so long nobody is woken to read it. */
-enum { EARLY_US = 1000 };
+/*
+ * Most programs end soon and fit their output into the pipe: so long nobody is woken to read it,
+ * unless the run before printed more than that. Longer than a tick of most kernels, so that the
+ * timer is never the next one to fire: setting the hardware's would cost 9 us, and again to take it
+ * back.
+ */
+enum { EARLY_US = 5000, TALKS_BYTES = 32 * 1024 };
 /* Not cloned yet when it is to be stopped: look again then; and how long that may take at most. */
 enum { UNBORN_US = 200, PATIENCE_US = 10 * 1000 * 1000 };
 enum { WATCH_SIGNALS, WATCH_OUT, WATCH_ERR, WATCH_SERVER, WATCHED };
@@ -113,10 +118,8 @@ bool run_ahead(struct lane *l, struct err *e)
     drop_pipes(a); /* a run that never came to be did not take them; they have an owner */
     if (a->nothing < 0 && (a->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
         return err_sys(e, "/dev/null");
-    if (a->input < 0 && (a->input = input_new("stdin", 0444, e)) < 0)
-        return false;
-    return l->cgroup.ops->begin(&l->cgroup, e) && space_own(l, e) && open_pipe(a->out, l->uid, e) &&
-           open_pipe(a->err, l->uid, e);
+    return tray_clear(l, e) && l->cgroup.ops->begin(&l->cgroup, e) && space_own(l, e) &&
+           open_pipe(a->out, l->uid, e) && open_pipe(a->err, l->uid, e);
 }
 
 /* What was made ahead becomes the run's. */
@@ -380,7 +383,8 @@ static int64_t check_deadlines(struct run *r)
 static bool is_tight(const struct run *r)
 {
     const struct cgroup *g = &r->l->cgroup;
-    return r->plan->limits.memory_bytes < STARVING_BYTES || g->ops->oom_kills(g) > 0;
+    return r->plan->limits.memory_bytes < STARVING_BYTES ||
+           g->ops->oom_kills(g, g->ops->peak(g)) > 0;
 }
 
 static bool is_starved(const struct run *r)
@@ -447,7 +451,7 @@ static bool watch(struct run *r, struct err *e)
             r->l->broken = true;
             return false;
         }
-        bool early = mono_us() < r->start_us + EARLY_US;
+        bool early = !r->l->talks && mono_us() < r->start_us + EARLY_US;
         struct timespec t = us_to_timespec(early ? MIN(sleep, (int64_t)EARLY_US) : sleep);
         fds[WATCH_OUT].fd = early || r->out.cut ? -1 : r->out.read;
         fds[WATCH_ERR].fd = early || r->err.cut ? -1 : r->err.read;
@@ -520,8 +524,9 @@ static void measure(struct run *r, struct report *report, int64_t *oom_kills)
     report->wall_us = r->end_us - r->start_us;
     report->from_rusage = g->ops == &cgroup_none;
     report->cpu_us = report->from_rusage ? rusage_cpu_us(&r->usage) : g->ops->cpu_us(g);
-    report->memory_bytes = MAX((int64_t)r->usage.ru_maxrss * 1024, g->ops->peak(g));
-    *oom_kills = g->ops->oom_kills(g);
+    int64_t peak = g->ops->peak(g);
+    report->memory_bytes = MAX((int64_t)r->usage.ru_maxrss * 1024, peak);
+    *oom_kills = g->ops->oom_kills(g, peak);
     g->kills_before += *oom_kills;
 }
 
@@ -601,6 +606,7 @@ static bool carry_out(struct run *r, struct report *report, struct err *e)
         r->l->broken = true; /* measured well, but nobody else may use this box */
     stream_drain(r, &r->out);
     stream_drain(r, &r->err);
+    r->l->talks = report->out.len + report->err.len > TALKS_BYTES;
     conclude(r, report);
     return true;
 }

@@ -27,9 +27,6 @@
 enum { FEW_ENTRIES = 256, FEW_LEVELS = 8 };
 enum { DEFAULT_DISK = 256 << 20, BYTES_PER_INODE = 4096, LEAST_INODES = 1024 };
 
-/* Where the space is attached while its folders are bound. */
-#define SCRATCH "/run"
-
 static void options_of(int64_t bytes, char *out, size_t size)
 {
     int64_t inodes = MAX(bytes / BYTES_PER_INODE, (int64_t)LEAST_INODES);

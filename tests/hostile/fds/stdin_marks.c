@@ -30,8 +30,9 @@ int main(void)
         escaped("flags set by an earlier run");
     if (lseek(0, 0, SEEK_CUR) != 0)
         escaped("the read position of an earlier run");
-    REFUSED(fsetxattr(0, "user.mark", "here", 4, 0), EPERM, EACCES, EOPNOTSUPP);
-    REFUSED(setxattr("/proc/self/fd/0", "user.mark", "here", 4, 0), EPERM, EACCES, EOPNOTSUPP);
+    REFUSED(fsetxattr(0, "user.mark", "here", 4, 0), EPERM, EACCES, EROFS, EOPNOTSUPP);
+    REFUSED(setxattr("/proc/self/fd/0", "user.mark", "here", 4, 0), EPERM, EACCES, EROFS,
+            EOPNOTSUPP);
     REFUSED(fchmod(0, 0), EPERM, EROFS);
     REFUSED(fchown(0, getuid(), getgid()), EPERM, EROFS);
     REFUSED(futimens(0, times), EPERM, EACCES, EROFS);

@@ -25,7 +25,7 @@ int main(void)
         if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED)
             escaped("stdin can be mapped for writing");
     }
-    REFUSED(open(path, O_WRONLY | O_TRUNC), EPERM, EACCES);
-    REFUSED(truncate(path, 0), EPERM, EACCES, EINVAL);
+    REFUSED(open(path, O_WRONLY | O_TRUNC), EPERM, EACCES, EROFS);
+    REFUSED(truncate(path, 0), EPERM, EACCES, EROFS, EINVAL);
     return verdict();
 }
