@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live servers for the HTTP tests: one with the defaults, others by the settings a test asks for."""
+"""Live servers for the HTTP tests: one with the defaults, others by the settings a test asks for.
+
+With EVALX_TEST_REDIS=redis://... each of them is an API process with a worker of its own.
+"""
 
 import os
+import signal
 import sys
+import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -17,6 +23,30 @@ from live import NotReady, Server  # noqa: E402
 PREFIXES = ("ENABLE_", "DISABLE_", "ALLOW", "DISALLOW", "AUTH", "MAX_", "MAINTENANCE_", "CALLBACKS_")
 
 
+class Pair(Server):
+    """An API process, and a worker behind it, over a Redis."""
+
+    def __init__(self, settings):
+        shared = {"EVALX_REDIS_URL": os.environ["EVALX_TEST_REDIS"], "EVALX_REDIS_PREFIX": uuid.uuid4().hex[:8]}
+        super().__init__({**settings, **shared, "EVALX_ROLE": "api"})
+        self.worker = Server({**settings, **shared, "EVALX_ROLE": "worker"})
+
+    def start(self):
+        self.worker.start()
+        super().start()
+        while not any(x["version"] for x in self.get("/v1/languages")[1].get("languages", [{"version": "?"}])):
+            time.sleep(0.05)
+        return self
+
+    def stop(self, how=signal.SIGTERM):
+        self.worker.stop(how)
+        return super().stop(how)
+
+    def remove(self):
+        self.worker.remove()
+        super().remove()
+
+
 class Fleet:
     """Servers by their settings; started when first asked for, stopped at the end."""
 
@@ -27,10 +57,11 @@ class Fleet:
     def get(self, **settings):
         key = tuple(sorted(settings.items()))
         if key not in self.running and key not in self.refused:
-            server = Server(settings)
-            for name in list(server.env):
-                if name.startswith(PREFIXES) and name not in settings:
-                    del server.env[name]
+            server = Pair(settings) if os.environ.get("EVALX_TEST_REDIS") else Server(settings)
+            for process in (server, getattr(server, "worker", server)):
+                for name in list(process.env):
+                    if name.startswith(PREFIXES) and name not in settings:
+                        del process.env[name]
             try:
                 self.running[key] = server.start()
             except NotReady as why:
