@@ -7,7 +7,7 @@
 -- microseconds since 1970, of the server's clock; a test passes its own.
 --
 --   Q                 hash: seq, turn, ready:P, credit:P (P a priority, 0 low to 2 high), paused,
---                     expired, timer, timer_due, time, doubt, swept
+--                     expired, timer, timer_due, time, tended, doubt, swept
 --   Q:entries         hash: id -> "place:P:attempts:seq:pushed:tenant", see entry_get()
 --   Q:lane:P:TENANT   zset: what a tenant has ready, by seq
 --   Q:turns:P         zset: the tenants that have something ready, by whose turn it is
@@ -23,7 +23,9 @@
 -- paused, a priority that has something ready has exactly one undelivered entry in its stream, so a
 -- blocked XREADGROUP never sleeps beside work. The stream is no backlog: who is next is decided
 -- again with every delivery, and a head that should not be next any more is taken out again.
--- Ready counts the head; a tenant's turn is over when its entry is delivered, not when it is chosen.
+-- A tenant's turn is over when its entry is delivered, not when it is chosen. What a blocked XREADGROUP
+-- was given is "delivered, not told" until queue_took says who has it: it has no worker in Q:out, no
+-- lease, and still counts as ready.
 
 local Q = KEYS[1]
 local ENTRIES, LEASES, DEAD, GRAVES = Q .. ':entries', Q .. ':leases', Q .. ':dead', Q .. ':graves'
@@ -213,10 +215,12 @@ local function held(id, receipt)
     return x, worker
 end
 
--- End a lease; the id is in no place until its caller puts it into one. counts: the attempt.
+-- Out of the stream: a lease ends, or the head is taken away. The id is in no place until its caller
+-- puts it into one. counts: the attempt.
 local function unlease(x, counts)
-    local entry = out_get(x)
+    local entry, worker = out_get(x)
     if entry then stream_take(x.p, x.id, entry) end
+    if worker == '' then call('HINCRBY', Q, 'ready:' .. x.p, -1) end
     call('ZREM', LEASES, x.id)
     if counts then x.attempts = x.attempts + 1 end
 end
@@ -232,9 +236,9 @@ end
 -- or the way to it that was away: that time ends no lease, and makes no worker look dead.
 local GAP = 6000000
 local function forgive_gap(now)
-    local time = tonumber(call('HGET', Q, 'time') or now)
+    local time = tonumber(call('HGET', Q, 'time') or 0)
     if now - time > 1000000 or now < time then call('HSET', Q, 'time', string.format('%.0f', now)) end
-    if now - time <= GAP then return end
+    if time == 0 or now - time <= GAP then return end
     for _, key in ipairs({ LEASES, WORKERS }) do
         for _, member in ipairs(call('ZRANGE', key, 0, -1)) do
             call('ZINCRBY', key, string.format('%.0f', now - time), member)
@@ -283,7 +287,6 @@ local function take_out(x)
         call('HDEL', GRAVES, x.id)
     elseif head_is(x.p, x.id) then
         unlease(x, false)
-        call('HINCRBY', Q, 'ready:' .. x.p, -1)
         turn_check(x)
         fill(x.p)
     else

@@ -13,8 +13,6 @@ for p = 0, 2 do
         local x = found and entry_get(found[2][2])
         if x and x.place == 's' and select(2, out_get(x)) == '' then
             unlease(x, false)
-            call('HINCRBY', Q, 'ready:' .. p, -1)
-            turn_check(x)
             line_up(x, now, now)
         else
             left = left + 1

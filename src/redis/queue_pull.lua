@@ -10,17 +10,14 @@ local now, consumer, puller = queue_now(ARGV[1]), ARGV[3], ARGV[4]
 local ends = later(now, ARGV[2])
 local ret = {}
 
--- The head of a priority, leased to the consumer, if it is what we think.
+-- The head of a priority, leased to the consumer, if it is what we think. False: there is none, what
+-- is counted was delivered to somebody who has not told yet.
 local function take(p)
     local read = redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', 1, 'STREAMS',
         stream(p), '>')
     if not read or read.err then
         fill(p)
-        if not undelivered(stream(p)) then -- nothing is ready, whatever was counted
-            call('HSET', Q, 'ready:' .. p, 0)
-            call('HSETNX', Q, 'doubt', 0)
-        end
-        return
+        return undelivered(stream(p)) ~= nil
     end
     local entry, fields = read[1][2][1][1], read[1][2][1][2]
     local x = fields and entry_get(fields[2])
@@ -29,17 +26,18 @@ local function take(p)
         call('XACK', stream(p), GROUP, entry)
         call('XDEL', stream(p), entry)
         fill(p)
-        return
+        return true
     end
     lease(x, entry, consumer, ends)
     fill(p)
     for _, v in ipairs({ x.id, x.attempts + 1, p, x.pushed, entry }) do ret[#ret + 1] = v end
+    return true
 end
 
 local function lease_some(max)
     if paused() then return end
     local have = call('HMGET', Q, 'credit:0', 'credit:1', 'credit:2')
-    local credit, before = {}, {}
+    local credit, before, none = {}, {}, {}
     for p = 0, 2 do
         credit[p] = tonumber(have[p + 1] or 0)
         before[p] = credit[p]
@@ -47,10 +45,10 @@ local function lease_some(max)
     while #ret < 5 * max do
         have = call('HMGET', Q, 'ready:0', 'ready:1', 'ready:2')
         local ready = {}
-        for p = 0, 2 do ready[p] = tonumber(have[p + 1] or 0) end
+        for p = 0, 2 do ready[p] = none[p] and 0 or tonumber(have[p + 1] or 0) end
         local p = choose(credit, ready)
         if not p then break end
-        take(p)
+        none[p] = not take(p)
     end
     for p = 0, 2 do
         if credit[p] ~= before[p] then call('HSET', Q, 'credit:' .. p, credit[p]) end

@@ -321,7 +321,7 @@ static enum got pull_wait(struct pull *x, struct err *e)
 /* A stream or its group was deleted by hand while we waited: the script makes them again. */
 static bool is_lost_group(const struct err *e)
 {
-    return e->kind == ERR_SYSTEM && (strstr(e->text, "NOGROUP") || strstr(e->text, "UNBLOCKED"));
+    return strstr(e->text, "NOGROUP") || strstr(e->text, "UNBLOCKED");
 }
 
 static enum got pull_loop(struct pull *x, struct err *e)
@@ -377,7 +377,7 @@ static bool redis_queue_extend(struct queue *queue, const struct ticket *t, stru
 {
     struct queue_redis *q = (struct queue_redis *)queue;
     enum got got = run_got(RUN(q, &script_queue_extend, e, str_of(t->id), str_of(t->receipt),
-                               NUMBER(q->config.lease_us)));
+                               NUMBER(q->config.lease_us), str_of(q->worker)));
     return lease_over(t, got, e);
 }
 
