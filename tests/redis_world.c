@@ -4,10 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +76,31 @@ static pid_t spawn(const struct redis_server *s, const char *program, char *cons
     return pid;
 }
 
+/* A shell that removes the folder once nobody holds the other end: us, dead or done. */
+static void start_janitor(struct redis_server *s)
+{
+    int ends[2];
+    char folder[sizeof s->folder];
+    memcpy(folder, s->folder, sizeof folder);
+    char *argv[] = { (char[]){ "sh" }, (char[]){ "-c" },
+                     (char[]){ "read x; rm -rf \"$0\" || { sleep 1; rm -rf \"$0\"; }" }, folder,
+                     NULL };
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        give_up(s, "no pipe");
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, ends[0], 0);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    if (posix_spawn(&s->janitor, "/bin/sh", &files, &attributes, argv, NULL) != 0)
+        give_up(s, "no shell");
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    fd_close(ends[0]);
+    s->alive_fd = ends[1];
+}
+
 static void write_config(const struct redis_server *s)
 {
     char path[80];
@@ -99,6 +124,7 @@ void redis_server_start(struct redis_server *s, const char *more)
     snprintf(s->folder, sizeof s->folder, "/tmp/evalx-redis-XXXXXX");
     if (!mkdtemp(s->folder))
         give_up(s, "no folder in /tmp");
+    start_janitor(s);
     if (!s->program)
         s->program = "/usr/bin/redis-server";
     snprintf(s->more, sizeof s->more, "%s", more ? more : "");
@@ -164,17 +190,14 @@ void redis_server_stop(struct redis_server *s, int signal_number)
     s->pid = 0;
 }
 
-static int remove_one(const char *path, UNUSED const struct stat *st, UNUSED int flag,
-                      UNUSED struct FTW *ftw)
-{
-    return remove(path);
-}
-
 void redis_server_done(struct redis_server *s)
 {
     redis_server_stop(s, SIGKILL);
-    if (*s->folder)
-        nftw(s->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    if (s->janitor > 0) {
+        fd_close(s->alive_fd);
+        while (waitpid(s->janitor, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
     *s = (struct redis_server){ 0 };
 }
 
@@ -206,7 +229,8 @@ static void answer_text(const redisReply *r, char *out, size_t size)
         snprintf(out, size, "%s", r->str ? r->str : "");
 }
 
-static const char *say(struct redis_server *s, char *line)
+/* NULL: it did not answer; what says why. */
+static const char *try_say(struct redis_server *s, char *line, char what[128])
 {
     static _Thread_local char text[8192];
     const char *words[64];
@@ -216,11 +240,22 @@ static const char *say(struct redis_server *s, char *line)
             words[count++] = word;
     redisContext *c = connect_to(s);
     redisReply *reply = c ? redisCommandArgv(c, count, words, NULL) : NULL;
-    if (!reply)
-        give_up(s, c ? c->errstr : "it does not answer");
-    answer_text(reply, text, sizeof text);
-    freeReplyObject(reply);
-    redisFree(c);
+    snprintf(what, 128, "%s", c ? c->errstr : "it does not answer");
+    if (reply) {
+        answer_text(reply, text, sizeof text);
+        freeReplyObject(reply);
+    }
+    if (c)
+        redisFree(c);
+    return reply ? text : NULL;
+}
+
+static const char *say(struct redis_server *s, char *line)
+{
+    char what[128];
+    const char *text = try_say(s, line, what);
+    if (!text)
+        give_up(s, what);
     return text;
 }
 
@@ -247,7 +282,12 @@ int64_t redis_say_int(struct redis_server *s, const char *format, ...)
 void redis_say_until(struct redis_server *s, const char *text, const char *command)
 {
     int64_t deadline = mono_us() + START_SECONDS * US_PER_S;
-    while (!strstr(redis_say(s, "%s", command), text)) {
+    for (;;) {
+        char line[256], what[128];
+        snprintf(line, sizeof line, "%s", command);
+        const char *answer = try_say(s, line, what); /* a Sentinel may cut us off */
+        if (answer && strstr(answer, text))
+            return;
         if (mono_us() > deadline)
             give_up(s, text);
         nap();

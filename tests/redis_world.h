@@ -9,8 +9,8 @@
  *   redis_server_stop(&s, SIGKILL);
  *   redis_server_go_on(&s);                       the same data again
  *
- * All die with the test, however it ends. What cannot be done aborts, with the reason and the
- * server's log on standard error.
+ * All die with the test, however it ends, and their folders go. What cannot be done aborts, with
+ * the reason and the server's log on standard error.
  */
 #ifndef EVALX_TESTS_REDIS_WORLD_H
 #define EVALX_TESTS_REDIS_WORLD_H
@@ -29,6 +29,8 @@ struct redis_server {
     int port; /* 0: a unix socket alone; set it, or -1 for a free one, before the start */
     int bus;  /* a cluster node's second port */
     pid_t pid;
+    pid_t janitor; /* removes the folder */
+    int alive_fd;
 };
 
 /* Whether there is one to start. When not, a test is skipped: exit 77. */

@@ -173,6 +173,14 @@ static bool connect_to(struct redis_line *l, const struct place *place, struct e
     return err_add(e, "%s", text);
 }
 
+/* Nothing is under way, so nothing may be there to read: bytes or an end mean that it is no good.
+ */
+static bool is_quiet(const struct redis_line *l)
+{
+    struct pollfd p = { l->wire.fd, POLLIN | POLLRDHUP, 0 };
+    return poll(&p, 1, 0) == 0;
+}
+
 /* Where to, as far as is known now. */
 static enum got place_now(struct redis_line *l, int slot, struct place *ret, struct err *e)
 {
@@ -194,7 +202,7 @@ static bool get_ready(struct redis_line *l, int slot, struct err *e)
         struct place place;
         short events;
         enum got got = place_now(l, slot, &place, &trouble);
-        if (got == GOT_ONE && l->ready && place_eq(&place, &l->place))
+        if (got == GOT_ONE && l->ready && place_eq(&place, &l->place) && is_quiet(l))
             return true;
         if (got == GOT_ONE && connect_to(l, &place, &trouble))
             return true;

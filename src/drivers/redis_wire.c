@@ -290,6 +290,8 @@ void greeting_begin(struct greeting *g, const struct redis_url *u, bool sentinel
     }
     step(g, 'N');
     WORDS_ADD(out, "CLIENT", "SETNAME", "evalx");
+    step(g, 'P');
+    WORDS_ADD(out, "PING");
     if (u->mode == URL_SENTINEL && !sentinel) {
         step(g, 'R');
         WORDS_ADD(out, "ROLE");
@@ -320,11 +322,9 @@ enum got greeting_answer(struct greeting *g, const redisReply *reply, struct err
         return denied(reply, "password", e);
     if (what == 'S' && failed)
         return denied(reply, "database", e);
-    /* A name is a courtesy, but this is where it shows when nobody lets us in. */
-    if (what == 'N' && failed &&
-        (reply_code_is(reply, "NOAUTH") || reply_code_is(reply, "DENIED") ||
-         strstr(reply->str, "max number of clients")))
-        return denied(reply, "connect", e);
+    /* A name is a courtesy; whether we are let in and the server is up shows here. */
+    if (what == 'P' && failed && !reply_code_is(reply, "NOPERM"))
+        return denied(reply, "PING", e);
     if (what == 'R' && failed)
         return denied(reply, "ROLE", e);
     if (what == 'R' && !is_primary(reply)) {

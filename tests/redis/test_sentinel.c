@@ -109,7 +109,6 @@ TEST(a_primary_that_hangs_is_left)
     CLEANUP(redis_sentinel_done) struct redis_sentinel w = { 0 };
     redis_sentinel_start(&w);
     CLEANUP(redis_close) struct redis *r = open_redis(w.url, 500 * US_PER_MS, 0);
-    CLEANUP(redis_line_free) struct redis_line *l = redis_line_new(r);
     struct heard h = { 0 };
     struct err e = { 0 };
     struct redis_ear *ear = redis_listen(r, "news", hear, hear_gap, &h, &e);
