@@ -7,9 +7,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "drivers/redis.h"
 #include "main/commands.h"
 #include "main/sandbox_side.h"
+#include "main/storage.h"
+#include "store/history.h"
 
 static void print_row(const char *mark, const char *name, const char *detail, const char *fix)
 {
@@ -74,6 +78,60 @@ static bool check_data(const struct settings *s)
     return ok;
 }
 
+/* What must be there, and what works without it but less well. */
+static bool print_health(const struct health_check *c, bool *weak)
+{
+    *weak = *weak || (!c->ok && c->minor);
+    print_row(c->ok ? "ok" : c->minor ? "weak" : "FAIL", c->name, c->detail, c->fix);
+    return c->ok || c->minor;
+}
+
+static bool check_redis(const struct settings *s, bool *weak)
+{
+    const struct redis_config config = { .url = s->redis_url, .timeout_us = 5 * US_PER_S };
+    struct health_check c = { .name = "Redis" };
+    struct err e;
+    if (!s->redis_url)
+        return true;
+    CLEANUP(redis_close) struct redis *redis = redis_open(&config, &e);
+    if (!redis) {
+        print_check(false, c.name, e.text, "set EVALX_REDIS_URL to redis://host:6379");
+        return false;
+    }
+    storage_check_redis(&(struct storage){ .redis = redis }, &c);
+    return print_health(&c, weak);
+}
+
+static bool check_database(const struct settings *s, bool *weak)
+{
+    const struct history_config config = { .url = s->database_url, .connections = 1 };
+    struct health_check c = { .name = "PostgreSQL", .minor = true };
+    struct err e;
+    if (!s->database_url)
+        return true;
+    CLEANUP(history_close) struct history *history = history_postgres_open(&config, &e);
+    if (!history) {
+        print_check(false, c.name, e.text,
+                    "set EVALX_DATABASE_URL to postgres://user@host/database");
+        return false;
+    }
+    c.ok = history->ops->check(history, c.detail, sizeof c.detail, &e);
+    if (!c.ok) {
+        snprintf(c.detail, sizeof c.detail, "%s", e.text);
+        snprintf(c.fix, sizeof c.fix, "%s",
+                 "look at the server EVALX_DATABASE_URL names; until then results stay in the "
+                 "store");
+    }
+    return print_health(&c, weak);
+}
+
+/* An API runs nothing and keeps nothing here. */
+static bool check_machine(const struct settings *s, bool *weak)
+{
+    bool ok = check_sandbox(s, weak);
+    return check_data(s) && ok;
+}
+
 int command_doctor(int argc, char **argv)
 {
     CLEANUP(settings_done) struct settings s = { 0 };
@@ -86,12 +144,15 @@ int command_doctor(int argc, char **argv)
         print_check(false, "settings", e.text, "see evalx config");
         return 1;
     }
-    bool weak = false, ok = check_sandbox(&s, &weak);
-    ok = check_data(&s) && ok;
+    bool weak = false, ok = s.role == ROLE_API || check_machine(&s, &weak);
+    ok = check_redis(&s, &weak) && ok;
+    ok = check_database(&s, &weak) && ok;
     if (!ok)
         puts("\nevalx serve refuses to run programs until every FAIL is mended.");
     else if (weak)
-        puts("\nevalx serve will run programs, with less than it could give where it says weak.");
+        puts("\nevalx serve will do its work, with less than it could give where it says weak.");
+    else if (s.role == ROLE_API)
+        puts("\nAll good: evalx serve will take submissions.");
     else
         puts("\nAll good: evalx serve will run programs.");
     return ok ? 0 : 1;

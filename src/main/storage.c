@@ -81,6 +81,8 @@ static const char *fault_of(const struct redis_state *r, const char **fix)
     static const struct {
         const char *fault, *fix;
     } faults[] = {
+        { "too old: scripts that must also run when its memory is full need Redis 7",
+          "install Redis 7 or later" },
         { "no append-only file: what was accepted is lost with the server",
           "appendonly yes in redis.conf" },
         { "its memory policy evicts keys, and with them submissions",
@@ -90,7 +92,9 @@ static const char *fault_of(const struct redis_state *r, const char **fix)
     };
     bool evicts = r->policy[0] && strcmp(r->policy, "noeviction") != 0;
     bool full = r->memory_max_bytes > 0 && r->memory_bytes > r->memory_max_bytes / 10 * 9;
-    int which = !r->append_only ? 0 : evicts ? 1 : full ? 2 : -1;
+    const char *version = strstr(r->server, "Redis ");
+    bool old = version && version[6] >= '0' && version[6] < '7' && version[7] == '.';
+    int which = old ? 0 : !r->append_only ? 1 : evicts ? 2 : full ? 3 : -1;
     if (which < 0)
         return NULL;
     *fix = faults[which].fix;
@@ -115,7 +119,7 @@ void storage_check_redis(void *storage, struct health_check *c)
     snprintf(c->detail, sizeof c->detail, "%.60s, %lld MiB, %s%s%s", state.server,
              (long long)(state.memory_bytes >> 20),
              state.fsync_always  ? "fsync of every write"
-             : state.append_only ? "fsync every second: a power cut may take the last one"
+             : state.append_only ? "fsync every second: a crash may take the last one"
                                  : "in memory alone",
              fault ? "; " : "", fault ? fault : "");
     snprintf(c->fix, sizeof c->fix, "%s", fix);

@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "base/clock.h"
 #include "service/service.h"
 
 enum { HANDOFF_BUCKETS = 4096 };
@@ -85,6 +84,7 @@ struct service {
 
     struct handoff handoff;
     struct calendar calendar; /* of the sweeper */
+    bool sweep_on;            /* likewise: more is to go */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
     atomic_bool draining;

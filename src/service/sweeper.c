@@ -97,17 +97,20 @@ static void extend_leases(struct service *s)
 
 /* ---- the rest ---- */
 
+/* For a moment, since leases are waiting; more than that is left to the next second. */
 static void sweep_history(struct service *s)
 {
     struct err e;
-    int64_t date = calendar_date(&s->calendar, wall_us(), mono_us());
-    int64_t removed = SWEEP_BATCH;
-    for (int i = 0; i < 100 && removed == SWEEP_BATCH; i++) {
+    int64_t now = mono_us(), until = now + US_PER_S, removed = SWEEP_BATCH;
+    int64_t date = calendar_date(&s->calendar, wall_us(), now);
+    s->sweep_on = false;
+    while (removed == SWEEP_BATCH && mono_us() < until) {
         if (!store_sweep(s->store, date, SWEEP_BATCH, &removed, &e)) {
             log_error("sweep.failed", "why=%s", e.text);
             return;
         }
     }
+    s->sweep_on = removed == SWEEP_BATCH;
 }
 
 static void tend(struct service *s)
@@ -149,13 +152,15 @@ static size_t chores_of(const struct service *s, struct chore out[CHORES])
     return n;
 }
 
-/* An API that knows no worker yet looks for one more often. */
+/* An API that knows no worker yet looks for one more often, a sweep that left something goes on. */
 static int64_t pause_of(struct service *s, const struct chore *c)
 {
     pthread_mutex_lock(&s->lock);
     bool known = s->engine || s->offers_known;
     pthread_mutex_unlock(&s->lock);
-    return c->run == meet && !known ? US_PER_S / 2 : c->every_us;
+    return c->run == meet && !known                 ? US_PER_S / 2
+           : c->run == sweep_history && s->sweep_on ? US_PER_S
+                                                    : c->every_us;
 }
 
 static int64_t chores_run(struct service *s, struct chore *chores, size_t count)

@@ -178,3 +178,20 @@ def test_tenants_take_turns(redis):
         last_of_bob = max(look(t)["started_at"] for t in bob)
         assert sum(look(t)["started_at"] < last_of_bob for t in alice) <= 5
         until(lambda: all(look(t)["verdict"] == "accepted" for t in alice), 30, "alice's are done too")
+
+
+def test_doctor_looks_at_redis_and_says_what_to_mend():
+    with Redis() as redis:
+        env = {"EVALX_ROLE": "api", "EVALX_REDIS_URL": redis.url}
+        code, out, _ = evalx("doctor", env=env)
+        assert code == 0 and "Redis 7" in out and "weak" not in out
+        for words, fault, fix in (
+            (("appendonly", "no"), "no append-only file", "appendonly yes"),
+            (("maxmemory-policy", "allkeys-lru"), "evicts keys", "noeviction"),
+        ):
+            redis.say("CONFIG", "SET", *words)
+            code, out, _ = evalx("doctor", env=env)
+            assert code == 0 and "weak" in out and fault in out and fix in out
+            redis.say("CONFIG", "SET", "appendonly", "yes")
+    code, out, _ = evalx("doctor", env=env)
+    assert code == 1 and "FAIL" in out and "EVALX_REDIS_URL" in out
