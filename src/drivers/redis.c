@@ -84,7 +84,7 @@ static nfds_t fill_polls(struct loop *loop)
             CHECK(loop->polls);
         }
         l->poll_at = (int)count;
-        loop->polls[count++] = (struct pollfd){ l->wire.fd, wire_events(&l->wire), 0 };
+        loop->polls[count++] = (struct pollfd){ l->wire.fd, redis_wire_events(&l->wire), 0 };
     }
     return count;
 }

@@ -140,7 +140,7 @@ struct addresses {
 MUST_USE bool place_resolve(const struct place *p, bool numeric, struct addresses *ret,
                             struct err *e);
 
-/* One socket. Never blocks. Zeroed and wire_init()ed is closed. */
+/* One socket. Never blocks. Zeroed and redis_wire_init()ed is closed. */
 struct wire {
     int fd;
     bool connecting;
@@ -150,8 +150,8 @@ struct wire {
     size_t out_at;
 };
 
-void wire_init(struct wire *w);
-void wire_close(struct wire *w); /* may be opened again */
+void redis_wire_init(struct wire *w);
+void redis_wire_close(struct wire *w); /* may be opened again */
 void wire_free(struct wire *w);
 
 struct wire_setup {
@@ -160,20 +160,21 @@ struct wire_setup {
     int64_t timeout_us; /* for what the other side does not acknowledge */
 };
 /* Begin to connect to one address. */
-MUST_USE bool wire_open(struct wire *w, const struct wire_setup *setup,
-                        const struct sockaddr_storage *address, socklen_t size, struct err *e);
+MUST_USE bool redis_wire_open(struct wire *w, const struct wire_setup *setup,
+                              const struct sockaddr_storage *address, socklen_t size,
+                              struct err *e);
 /* Events for poll(). */
-short wire_events(const struct wire *w);
-static inline size_t wire_unsent(const struct wire *w)
+short redis_wire_events(const struct wire *w);
+static inline size_t redis_wire_unsent(const struct wire *w)
 {
     return w->out.len - w->out_at;
 }
 /* Send what the socket takes now. */
-MUST_USE bool wire_flush(struct wire *w, struct err *e);
+MUST_USE bool redis_wire_flush(struct wire *w, struct err *e);
 /* After poll(): finish connecting, send, receive. ret_heard: bytes came in. */
-MUST_USE bool wire_move(struct wire *w, short revents, bool *ret_heard, struct err *e);
+MUST_USE bool redis_wire_move(struct wire *w, short revents, bool *ret_heard, struct err *e);
 /* The next whole answer, owned by the caller. */
-MUST_USE enum got wire_reply(struct wire *w, redisReply **ret, struct err *e);
+MUST_USE enum got redis_wire_reply(struct wire *w, redisReply **ret, struct err *e);
 
 /* What is said first on a new connection. */
 struct greeting {

@@ -36,7 +36,7 @@ struct redis_line *redis_line_new(struct redis *r)
     l->redis = r;
     l->nudge.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(l->nudge.fd >= 0);
-    wire_init(&l->wire);
+    redis_wire_init(&l->wire);
     pthread_mutex_init(&l->lock, NULL);
     redis_nudge_add(r, &l->nudge);
     return l;
@@ -72,7 +72,7 @@ static bool was_woken(struct redis_line *l)
 
 static void hang_up(struct redis_line *l)
 {
-    wire_close(&l->wire);
+    redis_wire_close(&l->wire);
     l->ready = false;
 }
 
@@ -107,7 +107,7 @@ static bool wait_for(struct redis_line *l, int64_t until_us, short *ret, struct 
         struct pollfd polls[2] = { { l->nudge.fd, POLLIN, 0 }, { l->wire.fd, 0, 0 } };
         nfds_t count = l->wire.fd >= 0 ? 2 : 1;
         if (count == 2)
-            polls[1].events = wire_events(&l->wire);
+            polls[1].events = redis_wire_events(&l->wire);
         if (until_us <= mono_us())
             return fail_late(e);
         int ready = poll(polls, count, sleep_ms(until_us));
@@ -136,9 +136,9 @@ static bool greet(struct redis_line *l, int64_t until_us, struct err *e)
         bool heard;
         redisReply *reply;
         enum got got = GOT_NONE;
-        if (!wait_for(l, until_us, &events, e) || !wire_move(&l->wire, events, &heard, e))
+        if (!wait_for(l, until_us, &events, e) || !redis_wire_move(&l->wire, events, &heard, e))
             return false;
-        while (got == GOT_NONE && (got = wire_reply(&l->wire, &reply, e)) == GOT_ONE) {
+        while (got == GOT_NONE && (got = redis_wire_reply(&l->wire, &reply, e)) == GOT_ONE) {
             got = greeting_answer(&greeting, reply, e);
             freeReplyObject(reply);
             if (got != GOT_NONE)
@@ -161,7 +161,7 @@ static bool connect_to(struct redis_line *l, const struct place *place, struct e
         return false;
     for (int i = 0; i < a.count; i++) {
         int64_t until_us = MIN(l->until_us, mono_us() + r->timeout_us);
-        if (wire_open(&l->wire, &setup, &a.list[i], a.sizes[i], e) && greet(l, until_us, e)) {
+        if (redis_wire_open(&l->wire, &setup, &a.list[i], a.sizes[i], e) && greet(l, until_us, e)) {
             l->place = *place;
             l->ready = true;
             return true;
@@ -241,14 +241,14 @@ static bool one_answer(struct redis_line *l, int slot, redisReply **ret, struct 
     for (;;) {
         short events;
         bool heard;
-        enum got got = wire_reply(&l->wire, ret, e);
+        enum got got = redis_wire_reply(&l->wire, ret, e);
         if (got != GOT_NONE)
             return got == GOT_ONE;
         if (!wait_for(l, l->until_us, &events, e))
             return false;
         if (is_elsewhere(l, slot))
             return err_set(e, ERR_UNAVAILABLE, "redis: the server is not the primary any more");
-        if (events && !wire_move(&l->wire, events, &heard, e))
+        if (events && !redis_wire_move(&l->wire, events, &heard, e))
             return false;
     }
 }
@@ -261,7 +261,7 @@ static redisReply *exchange(struct redis_line *l, struct str bytes, bool asking,
     if (asking)
         WORDS_ADD(&l->wire.out, "ASKING");
     buf_add_str(&l->wire.out, bytes);
-    bool ok = wire_flush(&l->wire, e);
+    bool ok = redis_wire_flush(&l->wire, e);
     if (ok && asking) {
         ok = one_answer(l, slot, &reply, e);
         if (ok)

@@ -121,7 +121,7 @@ struct link *link_new(struct redis *r, struct node *n, bool kept)
     l->node = n;
     l->kept = kept;
     l->poll_at = -1;
-    wire_init(&l->wire);
+    redis_wire_init(&l->wire);
     commands_init(&l->waiting);
     commands_init(&l->flying);
     commands_init(&l->held);
@@ -158,7 +158,7 @@ static void link_lose(struct link *l, const struct err *e, int64_t now)
         err_add(&why, "%s", place);
 
     bool stood = l->state == LINK_READY;
-    wire_close(&l->wire);
+    redis_wire_close(&l->wire);
     l->state = LINK_DOWN;
     l->loaded_count = 0;
     l->unwaited = 0;
@@ -198,7 +198,7 @@ static void try_address(struct link *l, int64_t now)
     struct wire_setup setup = { r->tls, &l->node->place, r->timeout_us };
     for (; l->address < l->addresses.count; l->address++) {
         int i = l->address;
-        if (!wire_open(&l->wire, &setup, &l->addresses.list[i], l->addresses.sizes[i], &e))
+        if (!redis_wire_open(&l->wire, &setup, &l->addresses.list[i], l->addresses.sizes[i], &e))
             continue;
         bool sentinel = finder_is_sentinel(r->finder, l);
         greeting_begin(&l->greeting, &r->url, sentinel, &l->wire.out);
@@ -357,16 +357,16 @@ static void put_wait(struct link *l)
 static void send_waiting(struct link *l, int64_t now)
 {
     struct err e = { 0 };
-    if (!l->waiting.first && wire_unsent(&l->wire) == 0)
+    if (!l->waiting.first && redis_wire_unsent(&l->wire) == 0)
         return;
     if (!l->flying.first)
         l->heard_us = now; /* silence begins to count here */
-    while (l->waiting.first && wire_unsent(&l->wire) < UNSENT_MAX)
+    while (l->waiting.first && redis_wire_unsent(&l->wire) < UNSENT_MAX)
         put_command(l, commands_take(&l->waiting));
     if (l->unwaited)
         put_wait(l);
     atomic_fetch_add_explicit(&l->redis->sends, 1, memory_order_relaxed);
-    if (!wire_flush(&l->wire, &e))
+    if (!redis_wire_flush(&l->wire, &e))
         broke(l, &e, now);
 }
 
@@ -514,7 +514,7 @@ static bool take_answers(struct link *l, int64_t now, struct err *e)
 {
     redisReply *reply;
     while (l->wire.fd >= 0) { /* an answer may have closed it */
-        enum got got = wire_reply(&l->wire, &reply, e);
+        enum got got = redis_wire_reply(&l->wire, &reply, e);
         if (got != GOT_ONE)
             return got == GOT_NONE;
         if (l->state == LINK_GREETING) {
@@ -538,7 +538,7 @@ void link_move(struct link *l, short revents, int64_t now)
 {
     struct err e = { 0 };
     bool heard;
-    bool ok = wire_move(&l->wire, revents, &heard, &e);
+    bool ok = redis_wire_move(&l->wire, revents, &heard, &e);
     if (l->state == LINK_CONNECTING && !l->wire.connecting)
         l->state = LINK_GREETING;
     if (heard) {

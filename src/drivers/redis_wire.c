@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A socket that never blocks, hiredis's parser behind it, TLS between the two where the URL asks
- * for it. Who owns the wire polls its descriptor and calls wire_move().
+ * for it. Who owns the wire polls its descriptor and calls redis_wire_move().
  *
  * TCP_USER_TIMEOUT and keep-alive make the kernel find out that the other side is gone, without
  * any traffic of ours: tcp(7).
@@ -65,12 +65,12 @@ bool place_resolve(const struct place *p, bool numeric, struct addresses *ret, s
 
 /* ---- opening and closing ---- */
 
-void wire_init(struct wire *w)
+void redis_wire_init(struct wire *w)
 {
     *w = (struct wire){ .fd = -1 };
 }
 
-void wire_close(struct wire *w)
+void redis_wire_close(struct wire *w)
 {
     fd_close(w->fd);
     w->fd = -1;
@@ -86,7 +86,7 @@ void wire_close(struct wire *w)
 
 void wire_free(struct wire *w)
 {
-    wire_close(w);
+    redis_wire_close(w);
     buf_done(&w->out);
 }
 
@@ -115,10 +115,10 @@ static bool wire_err(int sys, const char *what, struct err *e)
     return false;
 }
 
-bool wire_open(struct wire *w, const struct wire_setup *setup,
-               const struct sockaddr_storage *address, socklen_t size, struct err *e)
+bool redis_wire_open(struct wire *w, const struct wire_setup *setup,
+                     const struct sockaddr_storage *address, socklen_t size, struct err *e)
 {
-    wire_close(w);
+    redis_wire_close(w);
     w->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (w->fd < 0)
         return wire_err(errno, "socket", e);
@@ -127,7 +127,7 @@ bool wire_open(struct wire *w, const struct wire_setup *setup,
         /* AF_UNIX says EAGAIN when too many wait to be accepted. */
         if (errno != EINPROGRESS) {
             wire_err(errno, "connect", e);
-            wire_close(w);
+            redis_wire_close(w);
             return false;
         }
         w->connecting = true;
@@ -141,11 +141,11 @@ bool wire_open(struct wire *w, const struct wire_setup *setup,
 
 /* ---- bytes ---- */
 
-short wire_events(const struct wire *w)
+short redis_wire_events(const struct wire *w)
 {
     if (w->connecting)
         return POLLOUT;
-    bool more = w->tls ? tls_wants_out(w->tls) : wire_unsent(w) > 0;
+    bool more = w->tls ? tls_wants_out(w->tls) : redis_wire_unsent(w) > 0;
     return more ? POLLIN | POLLOUT : POLLIN;
 }
 
@@ -177,11 +177,11 @@ static enum got plain_read(int fd, char *out, size_t size, size_t *ret, struct e
     return GOT_ONE;
 }
 
-bool wire_flush(struct wire *w, struct err *e)
+bool redis_wire_flush(struct wire *w, struct err *e)
 {
-    while (!w->connecting && (wire_unsent(w) > 0 || (w->tls && tls_wants_out(w->tls)))) {
+    while (!w->connecting && (redis_wire_unsent(w) > 0 || (w->tls && tls_wants_out(w->tls)))) {
         size_t sent = 0;
-        struct str rest = { w->out.ptr + w->out_at, wire_unsent(w) };
+        struct str rest = { w->out.ptr + w->out_at, redis_wire_unsent(w) };
         enum got got =
             w->tls ? tls_write(w->tls, w->fd, rest, &sent, e) : plain_write(w->fd, rest, &sent, e);
         if (got == GOT_FAILED)
@@ -190,7 +190,7 @@ bool wire_flush(struct wire *w, struct err *e)
             break;
         w->out_at += sent;
     }
-    if (wire_unsent(w) == 0) {
+    if (redis_wire_unsent(w) == 0) {
         w->out_at = 0;
         if (w->out.capacity > KEEP_BUFFER)
             buf_done(&w->out);
@@ -232,7 +232,7 @@ static bool finish_connecting(struct wire *w, struct err *e)
     return true;
 }
 
-bool wire_move(struct wire *w, short revents, bool *ret_heard, struct err *e)
+bool redis_wire_move(struct wire *w, short revents, bool *ret_heard, struct err *e)
 {
     *ret_heard = false;
     if (w->connecting) {
@@ -240,14 +240,14 @@ bool wire_move(struct wire *w, short revents, bool *ret_heard, struct err *e)
             return true;
         if (!finish_connecting(w, e))
             return false;
-        return wire_flush(w, e);
+        return redis_wire_flush(w, e);
     }
     if ((revents & (POLLIN | POLLERR | POLLHUP)) && !receive(w, ret_heard, e))
         return false;
-    return wire_flush(w, e);
+    return redis_wire_flush(w, e);
 }
 
-enum got wire_reply(struct wire *w, redisReply **ret, struct err *e)
+enum got redis_wire_reply(struct wire *w, redisReply **ret, struct err *e)
 {
     void *reply = NULL;
     if (redisReaderGetReply(w->reader, &reply) != REDIS_OK) {
