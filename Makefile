@@ -55,7 +55,7 @@ deps: ## install the Debian packages of FOR="build run test lint bench languages
 	@tools/deps.sh $(or $(FOR),build)
 
 clean: ## remove the build folders
-	@rm -rf $(BUILD) build-asan build-fuzz build-lint
+	@rm -rf $(BUILD) build-asan build-fuzz build-lint build-tsan
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 28

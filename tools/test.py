@@ -35,6 +35,7 @@ TOP = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("BUILD", TOP / "build")).absolute()
 ASAN = TOP / "build-asan"
 FUZZ = TOP / "build-fuzz"
+TSAN = TOP / "build-tsan"
 PYTHON = "/usr/bin/python3"
 
 SUITE_SECONDS = 600  # a suite that takes longer has hung
@@ -44,6 +45,11 @@ TAIL_LINES = 60
 # Suites in which a sanitizer build adds something: the rest is about speed, or runs other programs.
 ASAN_MESON_SKIPS = {"hostile", "box"}
 ASAN_PYTEST = ("http",)
+
+# Where threads meet: programs of these suites, tried again with the thread sanitizer.
+TSAN_SUITES = ("unit", "contract", "box")
+TSAN_TESTS = ("engine", "lending", "service", "queue_contract", "store_contract", "bus_contract",
+              "delivery_contract", "cache", "sqlite", "wait", "web", "box")
 
 
 class Tally:
@@ -194,11 +200,11 @@ def meson_suites(folder):
     return suites
 
 
-def run_meson(folder, suite, label, env=None):
+def run_meson(folder, suite, label, env=None, names=()):
     log = folder / "meson-logs" / f"log-{suite}.json"
     log.unlink(missing_ok=True)
     status, text = run(
-        ["meson", "test", "-C", folder, "--no-rebuild", "--suite", suite, "--logbase", f"log-{suite}"],
+        ["meson", "test", "-C", folder, "--no-rebuild", "--suite", suite, "--logbase", f"log-{suite}", *names],
         env=env,
     )
     tally = Tally()
@@ -310,6 +316,44 @@ def suite_asan():
     return tally
 
 
+def tsan_programs():
+    """Suite -> [(name, program)] of the tests that are tried again."""
+    status, text = run(["meson", "introspect", "--tests", TSAN])
+    found = {suite: [] for suite in TSAN_SUITES}
+    for entry in json.loads(text) if status == 0 else []:
+        for suite in {s.split(":")[-1] for s in entry["suite"]} & set(TSAN_SUITES):
+            if entry["name"] in TSAN_TESTS:
+                found[suite].append((entry["name"], os.path.relpath(entry["cmd"][0], TSAN)))
+    return found
+
+
+def build_tsan():
+    """Only what these tests need: half of a build."""
+    status, text = (0, "")
+    if option_of(TSAN, "b_sanitize") != "thread":
+        shutil.rmtree(TSAN, ignore_errors=True)
+        status, text = run(["meson", "setup", "-Db_sanitize=thread", "-Db_lundef=false", "-Dtests=enabled", TSAN, TOP])
+    if status == 0:
+        programs = [program for tests in tsan_programs().values() for _, program in tests]
+        status, text = run(["ninja", "-C", TSAN, "--quiet", *programs, "tests/box/prog"])
+    if status != 0:
+        say(tail(text))
+    return status == 0
+
+
+def suite_tsan():
+    """Programs in which threads meet, on a build that watches what they share."""
+    tally = Tally()
+    if not build_tsan():
+        tally.fail("tsan: build")
+        return tally
+    # A finding ends a program with 66. Lanes are the plain ones: their filter stops a sanitizer.
+    env = {"TSAN_OPTIONS": "exitcode=66", "EVALX_BOX": str(BUILD / "evalx-box")}
+    for suite, tests in tsan_programs().items():
+        tally.add(run_meson(TSAN, suite, f"tsan/{suite}", env, [name for name, _ in tests]))
+    return tally
+
+
 def fuzz_targets():
     status, text = run(["meson", "introspect", "--targets", FUZZ])
     targets = json.loads(text) if status == 0 else []
@@ -369,6 +413,7 @@ def all_suites():
 
         suites[name] = both
     suites["asan"] = suite_asan
+    suites["tsan"] = suite_tsan
     if (TOP / "tests/fuzz/meson.build").read_text().strip():
         suites["fuzz"] = suite_fuzz
     return suites
