@@ -13,7 +13,8 @@
 --   Q:turns:P         zset: the tenants that have something ready, by whose turn it is
 --   Q:delayed:P       zset: by when it is due
 --   Q:stream:P        stream, group "workers": what is leased, and the one that is next, its head
---   Q:out:P           hash: id -> "entry-id worker" of what is in the stream; the head has no worker
+--   Q:out:P           hash: id -> "entry-id worker/pull" of what is in the stream; the head has no
+--                     worker yet
 --   Q:leases          zset: what is leased, by when that ends
 --   Q:dead            stream: dead letters; Q:graves, hash: id -> entry-id
 --   Q:wake            stream, group "workers": "look again", read by one of those that wait
@@ -112,6 +113,11 @@ local function out_get(x)
     return string.match(text, '^(%S+) (.*)$')
 end
 
+-- The worker's name, of who pulled.
+local function name_of(puller)
+    return string.match(puller, '^[^/]*')
+end
+
 -- One of those that wait looks again.
 local function wake()
     if not undelivered(WAKE) then call('XADD', WAKE, '*', 'look', '1') end
@@ -194,9 +200,9 @@ end
 
 -- ---- leases ----
 
--- The head was delivered to a worker: its tenant's turn is over, the next one becomes the head.
-local function lease(x, entry, worker, ends)
-    call('HSET', out(x.p), x.id, entry .. ' ' .. worker)
+-- The head was delivered: its tenant's turn is over. The caller puts the next one in its place.
+local function lease(x, entry, puller, ends)
+    call('HSET', out(x.p), x.id, entry .. ' ' .. puller)
     call('ZADD', LEASES, string.format('%.0f', ends), x.id)
     call('HINCRBY', Q, 'ready:' .. x.p, -1)
     if call('ZCARD', lane(x)) > 0 then
@@ -206,21 +212,21 @@ local function lease(x, entry, worker, ends)
     end
 end
 
--- The entry a receipt leases, and the worker; nil: the lease is over.
+-- The entry a receipt leases, and who pulled it; nil: the lease is over.
 local function held(id, receipt)
     local x = entry_get(id)
     if not x or x.place ~= 's' then return nil end
-    local entry, worker = out_get(x)
+    local entry, puller = out_get(x)
     if entry ~= receipt then return nil end
-    return x, worker
+    return x, puller
 end
 
 -- Out of the stream: a lease ends, or the head is taken away. The id is in no place until its caller
 -- puts it into one. counts: the attempt.
 local function unlease(x, counts)
-    local entry, worker = out_get(x)
+    local entry, puller = out_get(x)
     if entry then stream_take(x.p, x.id, entry) end
-    if worker == '' then call('HINCRBY', Q, 'ready:' .. x.p, -1) end
+    if puller == '' then call('HINCRBY', Q, 'ready:' .. x.p, -1) end
     call('ZREM', LEASES, x.id)
     if counts then x.attempts = x.attempts + 1 end
 end

@@ -2,13 +2,38 @@
 -- Lease what is next, by the weights of the priorities. With nothing there: who is to wait, and how
 -- long. One of those that wait is the timer: it wakes when the next delayed id is due. A delayed id
 -- that is due earlier wakes somebody, who becomes the timer instead.
---   KEYS Q   ARGV now lease consumer puller max wake-entry
+-- A pull has a number; when its answer was lost, the puller asks again with the same one and gets what
+-- was leased to it then.
+--   KEYS Q   ARGV now lease consumer puller number max wake-entry again
 --   ->  microseconds to wait at most (-1: for ever), then id, attempt, priority, pushed, entry each
 -- include queue.lua
 -- include queue_choose.lua
 local now, consumer, puller = queue_now(ARGV[1]), ARGV[3], ARGV[4]
+local this_pull, max = puller .. '/' .. ARGV[5], tonumber(ARGV[6])
 local ends = later(now, ARGV[2])
 local ret = {}
+
+local function hand_out(x, entry)
+    for _, v in ipairs({ x.id, x.attempts + 1, x.p, x.pushed, entry }) do ret[#ret + 1] = v end
+end
+
+-- What this pull was given when its answer was lost.
+local function hand_out_again()
+    for p = 0, 2 do
+        local all = call('HGETALL', out(p))
+        for i = 1, #all, 2 do
+            local entry, by = string.match(all[i + 1], '^(%S+) (.*)$')
+            local x = by == this_pull and entry_get(all[i])
+            if x and #ret < 5 * max then
+                call('ZADD', LEASES, string.format('%.0f', ends), x.id)
+                hand_out(x, entry)
+            elseif x then
+                unlease(x, false)
+                line_up(x, now, now)
+            end
+        end
+    end
+end
 
 -- The head of a priority, leased to the consumer, if it is what we think. False: there is none, what
 -- is counted was delivered to somebody who has not told yet.
@@ -28,13 +53,13 @@ local function take(p)
         fill(p)
         return true
     end
-    lease(x, entry, consumer, ends)
+    lease(x, entry, this_pull, ends)
     fill(p)
-    for _, v in ipairs({ x.id, x.attempts + 1, p, x.pushed, entry }) do ret[#ret + 1] = v end
+    hand_out(x, entry)
     return true
 end
 
-local function lease_some(max)
+local function lease_some()
     if paused() then return end
     local have = call('HMGET', Q, 'credit:0', 'credit:1', 'credit:2')
     local credit, before, none = {}, {}, {}
@@ -65,12 +90,13 @@ local function next_due()
     return nil
 end
 
-if ARGV[6] ~= '' then
-    call('XACK', WAKE, GROUP, ARGV[6])
-    call('XDEL', WAKE, ARGV[6])
+if ARGV[7] ~= '' then
+    call('XACK', WAKE, GROUP, ARGV[7])
+    call('XDEL', WAKE, ARGV[7])
 end
 advance(now)
-lease_some(tonumber(ARGV[5]))
+if ARGV[8] == '1' then hand_out_again() end
+if #ret == 0 then lease_some() end
 
 local due = next_due()
 local timer = call('HMGET', Q, 'timer', 'timer_due')

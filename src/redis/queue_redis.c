@@ -36,7 +36,9 @@ struct puller {
     struct redis_line *line;
     char name[WORKER_TEXT + 16]; /* worker's name and a number: who the timer is */
     struct puller *next;         /* among all of this queue */
+    int64_t number;              /* of its next pull */
     bool busy;
+    bool doubtful; /* the answer to the last one was lost: that is asked for again */
 };
 
 struct queue_redis {
@@ -145,9 +147,10 @@ static bool is_woken(struct queue_redis *q)
 static struct puller *puller_get(struct queue_redis *q)
 {
     pthread_mutex_lock(&q->lock);
-    struct puller *p = q->pullers;
-    while (p && p->busy)
-        p = p->next;
+    struct puller *p = NULL;
+    for (struct puller *x = q->pullers; x; x = x->next)
+        if (!x->busy && (!p || x->doubtful))
+            p = x;
     if (!p) {
         p = calloc(1, sizeof *p);
         CHECK(p);
@@ -194,9 +197,12 @@ static bool pull_ready(struct pull *x, struct err *e)
     CLEANUP(redis_reply_free)
     struct redis_reply *reply =
         RUN(q, &script_queue_pull, e, NUMBER(q->config.lease_us), str_of(q->worker),
-            str_of(x->puller->name), NUMBER(x->max), str_of(x->wake));
+            str_of(x->puller->name), NUMBER(x->puller->number), NUMBER(x->max), str_of(x->wake),
+            NUMBER(x->puller->doubtful));
+    x->puller->doubtful = !reply;
     if (!reply)
         return false;
+    x->puller->number++;
     x->wake[0] = '\0';
     x->next_us = redis_int(redis_at(reply, 0));
     for (size_t i = 1; i + 5 <= redis_count(reply) && x->count < x->max; i += 5)

@@ -2,7 +2,7 @@
 -- Heads that a blocked XREADGROUP has delivered: their leases begin, the next heads come.
 --   KEYS Q   ARGV now lease consumer puller, then priority, id, entry each
 -- include queue.lua
-local now, consumer = queue_now(ARGV[1]), ARGV[3]
+local now = queue_now(ARGV[1])
 for i = 5, #ARGV, 3 do
     local p, id, entry = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local x = entry_get(id)
@@ -12,7 +12,7 @@ for i = 5, #ARGV, 3 do
         call('XACK', stream(p), GROUP, entry)
         call('XDEL', stream(p), entry)
     elseif worker == '' then
-        lease(x, entry, consumer, later(now, ARGV[2]))
+        lease(x, entry, ARGV[4], later(now, ARGV[2]))
     end
     fill(p)
 end

@@ -14,7 +14,7 @@ local function view(id, to)
         if letter then reason, due = letter[2][4], tonumber(letter[2][6]) end
     elseif x.place == 's' and not head_is(x.p, id) then
         local entry, name = out_get(x)
-        place, attempt, worker = 'l', attempt + 1, name or ''
+        place, attempt, worker = 'l', attempt + 1, name_of(name or '')
         due = tonumber(call('ZSCORE', LEASES, id) or 0)
     end
     for _, v in ipairs({ id, place, x.p, attempt, x.pushed, due, x.tenant, worker, reason }) do

@@ -302,6 +302,43 @@ TEST(a_push_whose_answer_came_too_late_may_be_repeated)
     is_empty(&b);
 }
 
+TEST(a_pull_whose_answer_was_lost_gets_its_jobs_when_it_asks_again)
+{
+    struct err e = { 0 };
+    struct ticket t[3];
+    int count;
+    CLEANUP(end_close) struct end b = end_open(LEASE_US, NULL);
+    struct redis_config slow = { .url = redis_shared()->url, .timeout_us = 100000 };
+    CLEANUP(redis_close) struct redis *r = redis_open(&slow, &e);
+    MUST(r);
+    CLEANUP(queue_close)
+    struct queue *q = queue_redis_open(r, "q", &(struct queue_config){ LEASE_US, NULL }, &e);
+    MUST(queue_tend(q, &e));
+    push(&b, "a", 1, 0);
+    push(&b, "b", 1, 0);
+    push(&b, "c", 1, 0);
+    redis_server_stop(redis_shared(), SIGSTOP);
+    assert_int_equal(queue_pull(q, 0, t, 3, &count, &e), GOT_FAILED);
+    assert_int_equal(e.kind, ERR_UNAVAILABLE);
+    redis_server_stop(redis_shared(), SIGCONT);
+    while (stats_of(&b).leased < 3) /* the server does what it was asked, and nobody listens */
+        nap_ms(1);
+    enum got got;
+    while ((got = queue_pull(q, 0, t, 2, &count, &e)) == GOT_FAILED)
+        assert_int_equal(e.kind, ERR_UNAVAILABLE);
+    assert_int_equal(got, GOT_ONE);
+    assert_int_equal(count, 2);
+    assert_int_equal(t[0].attempt, 1);
+    MUST(queue_extend(q, &t[1], &e));
+    is_sound(3);
+    MUST(queue_ack(q, &t[0], &e));
+    MUST(queue_ack(q, &t[1], &e));
+    assert_int_equal(queue_pull(q, 0, t, 2, &count, &e), GOT_ONE); /* there was no room for it */
+    assert_int_equal(count, 1);
+    assert_int_equal(t[0].attempt, 1);
+    is_sound(1);
+}
+
 TEST(time_in_which_nobody_could_reach_redis_ends_no_lease)
 {
     struct err e = { 0 };
@@ -359,6 +396,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(a_waiting_worker_is_served_while_memory_is_full, start_empty),
     cmocka_unit_test_setup(a_restart_of_redis_loses_nothing_and_workers_find_back, start_empty),
     cmocka_unit_test_setup(a_push_whose_answer_came_too_late_may_be_repeated, start_empty),
+    cmocka_unit_test_setup(a_pull_whose_answer_was_lost_gets_its_jobs_when_it_asks_again,
+                           start_empty),
     cmocka_unit_test_setup(time_in_which_nobody_could_reach_redis_ends_no_lease, start_empty),
     cmocka_unit_test_setup(a_job_that_kills_every_worker_becomes_a_dead_letter, start_empty),
 };
