@@ -219,6 +219,10 @@ static void put_asked(struct json_writer *w, const struct job *job)
     put_text(w, "cache", cache_names[job->cache]);
     put_text(w, "priority", priority_name(job->priority));
     put_int(w, "retention_us", job->retention_us);
+    if (job->forget) {
+        json_put_key(w, "store");
+        json_put_bool(w, false);
+    }
     put_raw(w, "metadata", job->metadata);
     put_text(w, "webhook_url", job->webhook_url);
     put_text(w, "callback_url", job->callback_url);

@@ -96,6 +96,8 @@ struct job {
     enum cache_use cache;
     enum priority priority;
     int64_t retention_us; /* 0: the server's */
+    bool forget;          /* "store": false: dropped when a waiting client has the answer, else soon
+                           * after its end; never in a history */
 
     const char *metadata;    /* JSON object as text, echoed; NULL */
     const char *webhook_url; /* NULL; gets the native form by POST when the job is final */

@@ -410,6 +410,15 @@ static bool read_retention_us(struct reader *r, const char *key, const struct js
     return field_int(r, key, value, 0, RETENTION_MOST * US_PER_S, &r->job->retention_us);
 }
 
+static bool read_store(struct reader *r, const char *key, const struct json *value)
+{
+    bool store = true;
+    if (!field_flag(r, key, value, &store))
+        return false;
+    r->job->forget = !store;
+    return true;
+}
+
 static bool read_json_text(const struct reader *r, const char *key, const struct json *value,
                            size_t most, const char **ret)
 {
@@ -516,7 +525,7 @@ static const struct field job_fields[] = {
     { "delay_seconds", read_delay },
     { "start_at_us", read_start, KEY_STORED },
     { "collect", read_collect },
-    { "store", NULL, KEY_LATER },
+    { "store", read_store },
     { "face", read_face, KEY_STORED },
     { 0 },
 };

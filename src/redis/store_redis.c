@@ -117,8 +117,9 @@ static void head_text(struct ask *a, const char *name, const char *value)
 
 static int64_t keep_of(const struct store_redis *s, const struct job *job)
 {
-    if (job->retention_us > 0)
-        return job->retention_us;
+    int64_t own_us = job_retention(job);
+    if (own_us > 0)
+        return own_us;
     if (s->config.retention_us > 0)
         return s->config.retention_us;
     return s->config.has_history ? 0 : KEEP_US;
@@ -142,7 +143,7 @@ static void ask_admit(struct ask *a, const struct store_redis *s, const struct j
     head_text(a, "t", job->tenant);
     head_text(a, "l", job->language);
     head_int(a, "k", keep_of(s, job));
-    head_int(a, "h", s->config.has_history);
+    head_int(a, "h", s->config.has_history && !job->forget);
     head_int(a, "d", job->start_us);
 }
 

@@ -66,6 +66,13 @@ int64_t record_expires(int64_t finished_us, int64_t own_retention_us, int64_t re
     return keep > INT64_MAX - finished_us ? INT64_MAX : finished_us + keep;
 }
 
+int64_t job_retention(const struct job *job)
+{
+    if (!job->forget)
+        return job->retention_us;
+    return job->retention_us > 0 ? MIN(job->retention_us, FORGET_US) : FORGET_US;
+}
+
 void ending_init(struct ending *ending, const struct result *result)
 {
     bool cancelled = result->verdict == VERDICT_CANCELLED;

@@ -21,6 +21,10 @@ static inline bool state_final(enum job_state s)
     return s == STATE_FINISHED || s == STATE_CANCELLED;
 }
 
+/* A job's own retention, 0: the server's. One that is to be forgotten has not long to live. */
+#define FORGET_US (INT64_C(600) * 1000000)
+int64_t job_retention(const struct job *job);
+
 /* When a record that ends now may be swept; 0: never. */
 int64_t record_expires(int64_t finished_us, int64_t own_retention_us, int64_t retention_us);
 

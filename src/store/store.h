@@ -164,7 +164,8 @@ struct store_ops {
 
     /*
      * Final records that are not in the history yet, those finished first first, at most max of
-     * them, with job and result. A record amended or reopened after archived() comes again.
+     * them, with job and result. A record amended or reopened after archived() comes again; one
+     * whose job is to be forgotten never does.
      */
     bool (*unarchived)(struct store *s, int max, void (*fn)(void *arg, struct record *r), void *arg,
                        struct err *e);

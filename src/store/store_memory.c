@@ -87,7 +87,8 @@ static struct kept *kept_new(const struct job *job)
     CHECK(k);
     memcpy(k->head.id, job->id, sizeof k->head.id);
     k->head.created_us = job->created_us;
-    k->retention_us = job->retention_us;
+    k->retention_us = job_retention(job);
+    k->forget = job->forget;
     k->start_us = job->start_us;
     k->priority = (int)job->priority;
     k->owes = job->webhook_url || job->callback_url;
@@ -411,7 +412,7 @@ static bool memory_unarchived(struct store *s, int max, void (*fn)(void *arg, st
     CHECK(fresh);
     size_t count = 0;
     for (const struct kept *k = m->oldest; k; k = k->newer)
-        if (state_final(k->head.state) && !k->archived)
+        if (state_final(k->head.state) && !k->archived && !k->forget)
             fresh[count++] = k;
     qsort(fresh, count, sizeof(const struct kept *), by_finish);
 

@@ -14,6 +14,7 @@ struct kept {
     int priority;
     enum verdict verdict;
     bool archived, owes;
+    bool forget; /* no history is to have it */
     char *language, *tenant, *metadata; /* NULL */
     struct buf job, result;
     struct kept *older, *newer;

@@ -59,7 +59,7 @@ static const char *const schema[] = {
     " finished_us INTEGER NOT NULL,"
     " retention_us INTEGER NOT NULL,"
     " expires_us INTEGER," /* to be swept then: its retention, or its copy in a history is enough */
-    " archived INTEGER NOT NULL,"
+    " archived INTEGER NOT NULL," /* 1: a history has it; -1: none is to have it */
     " owes INTEGER NOT NULL," /* deliveries */
     " metadata TEXT);"
     "INSERT INTO submissions_2 SELECT"
@@ -140,7 +140,7 @@ static bool insert_row(struct db_conn *c, const struct admission *a, int64_t seq
         c,
         "INSERT INTO submissions(seq, id, state, language, priority, tenant, attempts,"
         " cancel_asked, created_us, start_us, started_us, finished_us, retention_us, archived,"
-        " owes, metadata) VALUES(?, ?, 0, ?, ?, ?, 0, 0, ?, ?, 0, 0, ?, 0, ?, ?)",
+        " owes, metadata) VALUES(?, ?, 0, ?, ?, ?, 0, 0, ?, ?, 0, 0, ?, ?, ?, ?)",
         e);
     if (!s)
         return false;
@@ -152,8 +152,9 @@ static bool insert_row(struct db_conn *c, const struct admission *a, int64_t seq
     db_bind_int(s, 6, a->created_us);
     db_bind_int(s, 7, a->start_us);
     db_bind_int(s, 8, a->retention_us);
-    db_bind_int(s, 9, a->owed_count);
-    db_bind_text(s, 10, a->metadata);
+    db_bind_int(s, 9, a->forget ? -1 : 0);
+    db_bind_int(s, 10, a->owed_count);
+    db_bind_text(s, 11, a->metadata);
     return sqlite_run(s, e);
 }
 
@@ -283,7 +284,8 @@ static struct admission *admission_new(struct store_sqlite *store, const struct 
     a->store = store;
     memcpy(a->id, job->id, sizeof a->id);
     a->created_us = job->created_us;
-    a->retention_us = job->retention_us;
+    a->retention_us = job_retention(job);
+    a->forget = job->forget;
     a->priority = (int)job->priority;
     a->start_us = job->start_us;
     a->language = copy(job->language);

@@ -19,6 +19,7 @@ struct admission {
     char id[TOKEN_TEXT];
     int64_t created_us, start_us, retention_us;
     int priority;
+    bool forget;
     char *language, *tenant, *metadata; /* NULL */
     struct owed owed[OWED_MOST];        /* with urls of its own */
     int owed_count;

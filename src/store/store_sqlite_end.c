@@ -202,7 +202,7 @@ static bool make_fresh(struct db_conn *c, const struct row *row, int64_t finishe
 {
     CLEANUP(db_stmt_done)
     struct db_stmt *s = db_query(c,
-                                 "UPDATE submissions SET archived = 0, finished_us = ?2,"
+                                 "UPDATE submissions SET archived = min(archived, 0), finished_us = ?2,"
                                  " expires_us = nullif(?3, 0) WHERE seq = ?1",
                                  e);
     if (!s)
@@ -250,7 +250,8 @@ static bool reopen_row(struct db_conn *c, const char *id, struct err *e)
     static const char *const texts[] = {
         "DELETE FROM results WHERE seq = (SELECT seq FROM submissions WHERE id = ?)",
         "UPDATE submissions SET state = 0, verdict = NULL, attempts = 0, cancel_asked = 0,"
-        " started_us = 0, finished_us = 0, expires_us = NULL, archived = 0 WHERE id = ?",
+        " started_us = 0, finished_us = 0, expires_us = NULL, archived = min(archived, 0)"
+        " WHERE id = ?",
         "UPDATE deliveries SET state = 0, attempts = 0, leased = 0 WHERE job = ?",
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -294,7 +295,8 @@ static bool write_archived(struct db_conn *c, void *arg, struct err *e)
     struct db_stmt *s = db_query(c,
                                  "UPDATE submissions SET archived = 1,"
                                  " expires_us = min(coalesce(expires_us, ?3), ?3)"
-                                 " WHERE id = ?1 AND finished_us = ?2 AND state > 1",
+                                 " WHERE id = ?1 AND finished_us = ?2 AND state > 1"
+                                 " AND archived >= 0",
                                  e);
     if (!s)
         return false;
@@ -416,7 +418,7 @@ static enum got find_expired(struct db_conn *c, int64_t now_us, struct expired *
     if (got != GOT_ONE)
         return got;
     ret->seq = db_int(s, 0);
-    ret->archived = db_int(s, 1) != 0;
+    ret->archived = db_int(s, 1) > 0;
     sqlite_text(db_blob(s, 2), ret->id, sizeof ret->id);
     return GOT_ONE;
 }

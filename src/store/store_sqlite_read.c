@@ -145,7 +145,7 @@ static void add_where(struct buf *sql, const struct store_filter *f)
     if (f->metadata_key)
         buf_add_text(sql, " AND " METADATA_IS);
     if (f->unarchived)
-        buf_add_text(sql, " AND s.archived = 0");
+        buf_add_text(sql, " AND s.archived <= 0");
 }
 
 static void bind_where(struct db_stmt *s, const struct store_filter *f)

@@ -315,6 +315,22 @@ STORE(of_two_who_sent_at_one_time_the_first_counts)
     none_due(s, INT64_MAX / 2);
 }
 
+STORE(an_attempt_before_the_last_one_changes_nothing)
+{
+    char id[TOKEN_TEXT];
+    make_due(s, id);
+    int64_t now = soon();
+    struct delivery slow = lease_one(s, now), quick = lease_one(s, now + LEASE);
+    settle(s, &quick, DELIVERY_PENDING, 503, now + 2 * LEASE);
+    settle(s, &slow, DELIVERY_FAILED, 500, 0);
+    struct log log = { 0 };
+    struct delivery d = look(s, slow.id, &log);
+    assert_int_equal(d.state, DELIVERY_PENDING);
+    assert_int_equal(d.attempts, 1);
+    assert_true(d.due_us == now + 2 * LEASE);
+    assert_int_equal(log.count, 1);
+}
+
 STORE(the_log_is_bounded)
 {
     char id[TOKEN_TEXT];
@@ -558,6 +574,7 @@ static const struct CMUnitTest tests[] = {
     T(a_delivered_one_is_over),
     T(a_failed_attempt_comes_again_when_it_is_due),
     T(of_two_who_sent_at_one_time_the_first_counts),
+    T(an_attempt_before_the_last_one_changes_nothing),
     T(the_log_is_bounded),
     T(a_replay_begins_a_new_round),
     T(deliveries_are_listed_newest_first),

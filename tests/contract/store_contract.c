@@ -632,12 +632,41 @@ STORE(what_was_changed_is_news_for_the_history)
     fresh_are(s, 9, (const char *const[]){ a, NULL });
     assert_int_equal(store_reopen(s, b, &e), GOT_ONE);
     fresh_are(s, 9, (const char *const[]){ a, NULL });
+    char c[TOKEN_TEXT];
+    admit(s, c);
+    CLEANUP(result_free) struct result *first = result_made(VERDICT_INTERNAL_ERROR, 10);
+    assert_int_equal(finish_with(s, c, first), GOT_ONE);
+    fresh_are(s, 1, (const char *const[]){ c, NULL });
+    assert_int_equal(store_reopen(s, c, &e), GOT_ONE);
+    fresh_are(s, 1, (const char *const[]){ a, NULL });
     CLEANUP(result_free) struct result *good = result_made(VERDICT_ACCEPTED, 3000);
     assert_int_equal(finish_with(s, b, good), GOT_ONE);
     fresh_are(s, 9, (const char *const[]){ a, b, NULL });
     assert_int_equal(sweep(s, 5000, 100), 0); /* their copies are needed again */
     assert_true(is_known(s, a));
     assert_true(is_known(s, b));
+}
+
+STORE(what_is_to_be_forgotten_is_for_no_history_and_goes_soon)
+{
+    char brief[TOKEN_TEXT], briefer[TOKEN_TEXT];
+    int64_t end = 5000 * US_PER_S;
+    for (int i = 0; i < 2; i++) {
+        struct job *job = job_made("c", "x");
+        job->forget = true;
+        job->retention_us = i ? 10 * US_PER_S : 0;
+        admit_job(s, job, i ? briefer : brief);
+        CLEANUP(result_free) struct result *result = result_made(VERDICT_ACCEPTED, end);
+        assert_int_equal(finish_with(s, i ? briefer : brief, result), GOT_ONE);
+    }
+    if (!w->backend->archives)
+        fresh_are(s, 9, (const char *const[]){ NULL });
+    assert_true(is_known(s, brief));
+    assert_int_equal(sweep(s, end + 10 * US_PER_S, 100), 1);
+    assert_false(is_known(s, briefer));
+    assert_int_equal(sweep(s, end + 600 * US_PER_S - 1, 100), 0);
+    assert_int_equal(sweep(s, end + 600 * US_PER_S, 100), 1);
+    assert_false(is_known(s, brief));
 }
 
 STORE(archived_records_are_dropped_when_they_were_said_to_be)
@@ -817,6 +846,7 @@ static const struct CMUnitTest tests[] = {
     T(sweep_stops_after_a_batch),
     T(what_no_history_has_comes_in_the_order_of_its_end),
     T(what_was_changed_is_news_for_the_history),
+    T(what_is_to_be_forgotten_is_for_no_history_and_goes_soon),
     T(archived_records_are_dropped_when_they_were_said_to_be),
     T(a_restart_keeps_everything),
     T(what_sync_confirmed_survives_sigkill),

@@ -238,7 +238,7 @@ TEST(bad_jobs_are_refused_by_field_and_sentence)
         { BODY(",\"delay_seconds\":-1"), "delay_seconds", "between 0" },
         { BODY(",\"delay_seconds\":2592001"), "delay_seconds", "between 0" },
         { BODY(",\"collect\":\"*\""), "collect", "an array" },
-        { BODY(",\"store\":false"), "store", "not supported yet" },
+        { BODY(",\"store\":0"), "store", "true or false" },
         { BODY(",\"id\":\"0b1c4f5e-0000-4000-8000-000000000000\""), "id", "set by the server" },
         { BODY(",\"created_at_us\":1"), "created_at_us", "set by the server" },
         { BODY(",\"face\":{}"), "face", "set by the server" },
@@ -691,6 +691,7 @@ TEST(the_stored_form_keeps_everything)
     job->tenant = "ab12";
     job->start_us = job->created_us + 5;
     job->runs = 3;
+    job->forget = true;
     job->retention_us = 1500;
     CLEANUP(buf_done) struct buf text = { 0 };
     job_to_json(job, &text);
@@ -718,6 +719,7 @@ TEST(the_stored_form_keeps_everything)
     assert_string_equal(back->tenant, "ab12");
     assert_true(back->start_us == job->start_us);
     assert_int_equal(back->runs, 3);
+    assert_true(back->forget);
     assert_true(back->retention_us == 1500);
     assert_int_equal(back->cache, CACHE_NONE);
     assert_int_equal(back->priority, PRIORITY_LOW);
@@ -739,6 +741,7 @@ TEST(a_fingerprint_is_about_what_was_asked_not_when)
         BODY(",\"stdin\":\"x\""),
         BODY(",\"delay_seconds\":3"),
         BODY(",\"priority\":\"low\""),
+        BODY(",\"store\":false"),
         BODY(",\"metadata\":{\"a\":1}"),
         BODY(",\"webhook_url\":\"http://x\""),
         BODY(",\"limits\":{\"cpu_time_ms\":500}"),
