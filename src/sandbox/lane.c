@@ -42,6 +42,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "sandbox/lane.h"
+#include "sandbox/remedy.h"
 
 /* ---- building ---- */
 
@@ -61,6 +62,8 @@ static void is_weak(struct layer *layer, bool weak, const char *fix)
         snprintf(layer->fix, sizeof layer->fix, "%s", fix);
 }
 
+enum { FEW_PROCESSES = 128 }; /* for all boxes together, before it is worth a word */
+
 static bool build_cgroup(struct lane *l, struct layer *layer, struct err *e)
 {
     const struct cgroup_ops *ops = cgroup_ops_of(l->setup.tree.version);
@@ -73,6 +76,12 @@ static bool build_cgroup(struct lane *l, struct layer *layer, struct err *e)
              "give the service write access to its cgroups (systemd: Delegate=yes)");
     is_weak(layer, ops == &cgroup_none,
             "run as root, or delegate cgroups to this user, and unset EVALX_CGROUP");
+    around_open(&l->around, &l->setup.tree, l->setup.cgroup);
+    if (around_left(&l->around) < FEW_PROCESSES) {
+        snprintf(layer->detail, sizeof layer->detail, "%s, but only %lld processes left around it",
+                 ops->name, (long long)around_left(&l->around));
+        is_weak(layer, true, remedy_of(EAGAIN));
+    }
     return ops->open(&l->cgroup, &l->setup.tree, l->setup.cgroup, e);
 }
 

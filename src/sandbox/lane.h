@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include "sandbox/around.h"
 #include "sandbox/message.h"
 
 enum { KEEPER_SOCKET = 3, LANE_SOCKET = 3, LANE_KEEPER_SOCKET = 4, LANE_FDS = 5 };
@@ -108,6 +109,7 @@ struct lane {
 
     struct shared *shared;
     struct cgroup cgroup;
+    struct around around;
     struct sock_fprog filter;
     pid_t self, init, spawner;
     int pid_ns;   /* for setns */

@@ -593,6 +593,7 @@ static void start(struct run *r)
 static bool carry_out(struct run *r, struct report *report, struct err *e)
 {
     const struct shared *s = r->l->shared;
+    around_begin(&r->l->around, &r->l->cgroup);
     start(r);
     if (!watch(r, e))
         return false;
@@ -601,6 +602,8 @@ static bool carry_out(struct run *r, struct report *report, struct err *e)
     r->starved = r->starved || (no_memory && is_tight(r));
     if (!r->starved && child_failed(s, e))
         return false;
+    if (around_refused(&r->l->around, &r->l->cgroup))
+        return err_sysno(e, EAGAIN, "the program could not have another process");
 
     if (!empty_box(r))
         r->l->broken = true; /* measured well, but nobody else may use this box */

@@ -8,6 +8,7 @@ System calls of evalx-box are made to fail by tests/box/trouble, which is told b
 """
 
 import errno
+import glob
 import os
 import random
 import signal
@@ -159,6 +160,37 @@ def test_trouble_is_an_error_that_says_what_is_missing(lanes, rules, lines, word
     assert said, "nothing failed"
     for word in words:
         assert any(word in error for error in said), said
+
+
+def test_a_fork_refused_by_a_limit_around_the_boxes_is_no_fault_of_the_program(lanes):
+    groups = glob.glob(f"/sys/fs/cgroup/pids/evalx/k{lanes.processes()[0]}-*") + \
+        glob.glob(f"/sys/fs/cgroup/evalx/k{lanes.processes()[0]}-*")
+    if not groups:
+        pytest.skip("no control groups here")
+    few, most = (os.path.join(groups[0], name) for name in ("pids.current", "pids.max"))
+    forks = {"argv": ["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done; wait; echo done"]}
+    with open(few) as f:
+        write(most, int(f.read()) + 4)
+    try:
+        for pid in lane_processes(lanes):  # a lane looks for limits when it is built
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(2):
+            lanes.run(RUNS["input"][0], may_fail=True)
+        assert RUNS["input"][1](lanes.run(RUNS["input"][0]))
+        report = lanes.run(forks, may_fail=True)
+        assert "could not have another process" in report.get("error", ""), report
+        assert "--pids-limit" in report["error"]
+    finally:
+        write(most, "max")
+    run_until_right(lanes, 0)
+    assert lanes.run(forks)["out"] == b"done\n"
+    own = lanes.run({**forks, "limits": small_limits(processes=4)})
+    assert own["end"] == "exit" and b"fork" in own["err"], "its own limit is its own affair"
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(str(text))
 
 
 def lane_processes(lanes):
