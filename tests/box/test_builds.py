@@ -71,3 +71,10 @@ def test_the_box_refuses_as_well():
             said = child.communicate(timeout=20)[1]
             assert child.returncode == 1
             assert not greeting or ONE_BUILD in said
+
+
+def test_the_sandbox_looks_at_no_time_of_day():
+    """Deadlines and durations are of the monotonic clock, which nobody can set."""
+    for source in sorted((TOP / "src/sandbox").glob("*.[ch]")):
+        text = source.read_text()
+        assert not re.search(r"\b(wall_us\(|CLOCK_REALTIME|gettimeofday|time\(NULL\))", text), source.name
