@@ -31,11 +31,6 @@ local DAY, FAR = 86400000000, 9000000000000000
 local QUEUED, RUNNING, FINISHED, CANCELLED = '0', '1', '2', '3'
 local call = redis.call
 
-local function store_now()
-    local t = call('TIME')
-    return t[1] * 1000000 + t[2]
-end
-
 local function text(n) return string.format('%.0f', n) end
 
 local function head_of(id) return S .. ':r:' .. id end
@@ -55,8 +50,8 @@ local function hash(key)
 end
 
 -- Seqs are the time, unless that was given already; count of them in a row, the first is returned.
-local function seqs_take(count)
-    local seq = math.max(store_now(), tonumber(call('HGET', S, 'seq') or 0) + 1)
+local function seqs_take(count, now)
+    local seq = math.max(now, tonumber(call('HGET', S, 'seq') or 0) + 1)
     call('HSET', S, 'seq', text(seq + count - 1))
     return seq
 end
@@ -118,17 +113,16 @@ local function is_final(r) return r.s == FINISHED or r.s == CANCELLED end
 local function set_expiry(id, r, finished)
     if r.k then
         call('ZADD', EXPIRE, text(math.min(finished + r.k, FAR)), id)
-    else
+    elseif r.a then
         call('ZREM', EXPIRE, id)
     end
 end
 
 -- e: state, verdict, attempt, started, finished (numbers), body
 local function record_end(id, r, e, now)
-    local key = head_of(id)
-    call('HSET', key, 's', e.state, 'v', e.verdict, 'f', text(e.finished),
-        'n', text(math.max(tonumber(r.n or 0), e.attempt)))
-    if e.started > 0 then call('HSET', key, 'b', text(e.started)) end
+    call('HSET', head_of(id), 's', e.state, 'v', e.verdict, 'f', text(e.finished),
+        'n', text(math.max(tonumber(r.n or 0), e.attempt)),
+        'b', e.started > 0 and text(e.started) or r.b or '0')
     call('SET', outcome_of(id), e.body)
     call('ZREM', OPEN, id)
     call('ZADD', DONE, r.q, id)

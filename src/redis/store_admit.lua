@@ -16,7 +16,8 @@ if call('EXISTS', head_of(id)) == 1 then return { -2 } end
 
 local r = {}
 for i = 9, #ARGV, 2 do r[ARGV[i]] = ARGV[i + 1] end
-local seq = seqs_take((hook ~= '' and back ~= '') and 2 or 1)
+local now = queue_now(ARGV[1])
+local seq = seqs_take((hook ~= '' and back ~= '') and 2 or 1, now)
 local owes = (hook ~= '' and 1 or 0) + (back ~= '' and 2 or 0)
 
 call('HSET', head_of(id), 'q', text(seq), unpack(ARGV, 9))
@@ -31,5 +32,5 @@ if owes > 0 then
     if hook ~= '' then delivery_owe(id, WEBHOOK, hook, r.c, seq) end
     if back ~= '' then delivery_owe(id, CALLBACK, back, r.c, seq + (owes == 3 and 1 or 0)) end
 end
-queue_push(id, r.p or 0, r.t or '', delay, queue_now(ARGV[1]))
+queue_push(id, r.p or 0, r.t or '', delay, now)
 return { 1 }

@@ -24,8 +24,8 @@ static struct site site_open(const char *url, int64_t timeout_us, bool has_histo
     struct err e = { 0 };
     struct site x;
     MUST(x.redis = redis_open(&(struct redis_config){ .url = url, .timeout_us = timeout_us }, &e));
-    MUST(x.s = store_redis_open(x.redis, "t",
-                                &(struct store_config){ .has_history = has_history }, &e));
+    MUST(x.s = store_redis_open(x.redis, "t", &(struct store_config){ .has_history = has_history },
+                                &e));
     MUST(x.q = queue_redis_open(x.redis, "t", &(struct queue_config){ LEASE, test_clock }, &e));
     return x;
 }
@@ -266,6 +266,18 @@ TEST(a_job_costs_three_scripts)
     assert_int_equal(strtol(strstr(stats, "calls=") + 6, NULL, 10), 30);
 }
 
+TEST(a_clock_set_back_gives_no_seq_twice)
+{
+    CLEANUP(site_close) struct site x = fresh_site();
+    char id[TOKEN_TEXT];
+    redis_say(redis_shared(), "HSET {t}:sub seq 2000000000000000");
+    for (int i = 1; i < 4; i++) {
+        admit(x.s, id);
+        CLEANUP(record_done) struct record r = load(x.s, id, 0);
+        assert_true(r.seq == 2000000000000000 + i);
+    }
+}
+
 /* ---- what is sent and not yet heard of ---- */
 
 TEST(what_another_process_admitted_is_there)
@@ -360,8 +372,8 @@ TEST(when_memory_is_full_jobs_end_and_none_comes_in)
     int64_t next, swept;
     MUST(x.s->ops->deliveries->lease(x.s, wall_us(), LEASE, &d, 1, &count, &next, &e));
     assert_int_equal(count, 1);
-    MUST(x.s->ops->deliveries->settle(
-        x.s, &d, &(struct delivery_attempt){ .status = 200 }, DELIVERY_DELIVERED, 0, &e));
+    MUST(x.s->ops->deliveries->settle(x.s, &d, &(struct delivery_attempt){ .status = 200 },
+                                      DELIVERY_DELIVERED, 0, &e));
     MUST(store_remove(x.s, unlucky, &e));
     MUST(store_sweep(x.s, INT64_MAX, 10, &swept, &e));
     assert_int_equal(swept, 2);
@@ -512,10 +524,17 @@ TEST(nothing_is_left_behind)
         job_free(job);
         assert_int_equal(finish(x.s, id, VERDICT_ACCEPTED), GOT_ONE);
     }
+    struct delivery d[50];
+    int count;
+    int64_t next;
+    MUST(x.s->ops->deliveries->lease(x.s, wall_us(), LEASE, d, 50, &count, &next, &e));
+    for (int i = 0; i < count; i++)
+        MUST(x.s->ops->deliveries->settle(x.s, &d[i], &(struct delivery_attempt){ .status = 500 },
+                                          i % 2 ? DELIVERY_FAILED : DELIVERY_PENDING, 1, &e));
     MUST(store_sweep(x.s, INT64_MAX, 1000, &swept, &e));
     assert_int_equal(swept, 250);
-    const char *left = redis_say(redis_shared(), "EVAL %s 0",
-                                 "return#redis.call('keys','{t}:sub:*')");
+    const char *left =
+        redis_say(redis_shared(), "EVAL %s 0", "return#redis.call('keys','{t}:sub:*')");
     assert_string_equal(left, "0");
 }
 
@@ -539,6 +558,7 @@ int main(void)
         T(a_dead_letter_that_was_dropped_can_still_be_retried),
         T(a_finish_sent_again_has_won_again),
         T(a_job_costs_three_scripts),
+        T(a_clock_set_back_gives_no_seq_twice),
         T(what_another_process_admitted_is_there),
         T(sync_tells_a_thread_of_its_own_failures_only),
         T(when_memory_is_full_jobs_end_and_none_comes_in),
