@@ -3,8 +3,11 @@
  * blobs.h - bytes under a key, shared by every server through Redis: a cache, compressed (zstd) and
  * bounded. May lose anything at any time; trouble is a miss, never an error.
  *
- * Layout   PREFIX:blob:KIND:KEY the bytes; an index by last use with sizes, from which a script
- *          evicts the least recently used until the kind's bound holds again.
+ * Layout   {PREFIX:blob:KIND:N}:b:KEY the bytes, in up to 16 shards N, each in one slot of a
+ *          cluster; beside them an index by last use with sizes, from which a script evicts the
+ *          least recently used until the shard's part of the bound holds again. Processes that
+ *          share a cache should have the same bounds.
+ * Away     nothing waits for Redis longer than a second, and most calls not at all.
  * Claims   equal builds at one time run once: the first one claims the key, the others wait for its
  *          blob, at most until the claim runs out (its owner died) and is taken over.
  * Threads  any, for every call.
@@ -23,11 +26,11 @@ struct redis;
 struct blobs;
 
 struct blobs_config {
-    const char *prefix;   /* of every key: "evalx" */
-    const char *kind;     /* "artifact", "result" */
-    int64_t bytes_max;    /* compressed, all together */
-    int64_t blob_max;     /* one, compressed: larger ones are not kept */
-    int64_t ttl_us;       /* unused for that long: gone; 0: only the bound counts */
+    const char *prefix; /* of every key: "evalx" */
+    const char *kind;   /* "artifact", "result" */
+    int64_t bytes_max;  /* compressed, all together */
+    int64_t blob_max;   /* one, compressed: larger ones are not kept */
+    int64_t ttl_us;     /* unused for that long: gone; 0: only the bound counts */
 };
 
 /* r is borrowed and must outlive it. */

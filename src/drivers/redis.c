@@ -296,6 +296,79 @@ struct redis_reply *redis_ask_kept(struct redis *r, const struct redis_call *cal
     return ask(r, call, true, e);
 }
 
+/* ---- asking with less patience ---- */
+
+/* Outlives whoever stopped waiting: the last of the two frees it. */
+struct brief_waiter {
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t answered;
+    struct redis_reply *reply;
+    struct err e;
+    bool done, left;
+};
+
+static void brief_free(struct brief_waiter *w)
+{
+    pthread_cond_destroy(&w->answered);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+static void wake_brief(void *arg, struct redis_reply *reply, const struct err *e)
+{
+    struct brief_waiter *w = arg;
+    pthread_mutex_lock(&w->lock);
+    bool left = w->left;
+    w->done = true;
+    w->reply = left ? NULL : reply;
+    if (!reply)
+        w->e = *e;
+    pthread_cond_signal(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+    if (left) {
+        redis_reply_free(reply);
+        brief_free(w);
+    }
+}
+
+static struct brief_waiter *brief_new(void)
+{
+    struct brief_waiter *w = calloc(1, sizeof *w);
+    pthread_condattr_t monotonic;
+    CHECK(w);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->answered, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return w;
+}
+
+struct redis_reply *redis_ask_within(struct redis *r, const struct redis_call *call,
+                                     int64_t wait_us, struct err *e)
+{
+    struct brief_waiter *w = brief_new();
+    struct timespec until = us_to_timespec(mono_us() + wait_us);
+    CHECK(!pthread_equal(pthread_self(), r->thread)); /* it would wait for itself */
+    redis_send(r, call, false, wake_brief, w);
+    pthread_mutex_lock(&w->lock);
+    while (!w->done && pthread_cond_timedwait(&w->answered, &w->lock, &until) == 0)
+        continue;
+    struct redis_reply *reply = w->reply;
+    bool done = w->done;
+    w->left = true;
+    if (done && !reply)
+        *e = w->e;
+    pthread_mutex_unlock(&w->lock);
+    if (done) {
+        brief_free(w);
+        return reply;
+    }
+    err_set(e, ERR_UNAVAILABLE, "redis: no answer for %lld ms", (long long)(wait_us / US_PER_MS));
+    e->sys = ETIMEDOUT;
+    return NULL;
+}
+
 struct redis_reply *redis_words_(struct redis *r, struct err *e, ...)
 {
     enum { WORDS_MAX = 64 };
@@ -336,9 +409,9 @@ enum got redis_place(struct redis *r, int slot, struct place *ret, struct err *e
 bool redis_ready(struct redis *r)
 {
     pthread_mutex_lock(&r->lock);
-    bool known = r->map.known;
+    bool ready = r->map.known || !r->map.trouble.kind;
     pthread_mutex_unlock(&r->lock);
-    return known;
+    return ready;
 }
 
 void redis_doubt(struct redis *r)

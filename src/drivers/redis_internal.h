@@ -354,7 +354,12 @@ enum got redis_place(struct redis *r, int slot, struct place *ret, struct err *e
 void redis_doubt(struct redis *r);
 void redis_nudge_add(struct redis *r, struct nudged *n);
 void redis_nudge_remove(struct redis *r, struct nudged *n);
-/* There is a server to talk to now; for those who would rather go without than wait. */
+/* As redis_ask(), but does not wait longer than that; the command may be carried out still. */
+MUST_USE struct redis_reply *redis_ask_within(struct redis *r, const struct redis_call *call,
+                                              int64_t wait_us, struct err *e);
+
+/* There is a server to talk to, or the first attempt is under way; for those who would rather go
+ * without than wait. */
 bool redis_ready(struct redis *r);
 
 /* ---- redis_line.c, for ears ---- */
