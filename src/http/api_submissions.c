@@ -116,6 +116,15 @@ static void put_location(struct request *r, const char *token)
     reply_header(r, "Location", arena_printf(&r->arena, "/v1/submissions/%s", token));
 }
 
+/* "store": false: who waited has the answer now. One that somebody is to be told of stays a while. */
+static void forget(struct request *r, const struct record *record)
+{
+    struct err ignored; /* then it goes a few minutes later */
+    if (record->job->forget && !record->job->webhook_url &&
+        !service_remove(r->context->service, record->id, &ignored))
+        ignored.kind = ERR_NONE;
+}
+
 static void reply_record(struct request *r, const char *token, int status_final,
                          int status_unfinished, bool with_source)
 {
@@ -137,6 +146,8 @@ static void reply_record(struct request *r, const char *token, int status_final,
     } else {
         struct json_writer w = reply_json(r, final ? status_final : status_unfinished);
         render_submission(&record, with_source, &w);
+        if (final && status_unfinished == 202)
+            forget(r, &record);
     }
 }
 
@@ -171,6 +182,15 @@ static void replay(struct request *r, const char *token, int64_t wait_us)
     reply_record(r, token, 200, wait_us >= 0 ? 202 : 201, false);
 }
 
+/* A reused key: the status is that of draft-ietf-httpapi-idempotency-key-header, section 2.7. */
+static void refuse_accept(struct request *r, const struct err *e)
+{
+    if (e->kind == ERR_CONFLICT && strcmp(e->field, "Idempotency-Key") == 0)
+        problem_reply(r, 422, "idempotency_key_reused", e->field, "%s", e->text);
+    else
+        problem_err(r, e);
+}
+
 static void create(struct request *r)
 {
     static const char *const known[] = { "wait", NULL };
@@ -185,11 +205,13 @@ static void create(struct request *r)
 
     char token[TOKEN_TEXT];
     job->tenant = access_tenant(r, &job->arena);
+    if (key && job->tenant) /* two clients may have the same idea of a key */
+        key = arena_printf(&r->arena, "%s:%s", job->tenant, key);
     if (wait_us > 0)
         request_watch(r, job->id);
     enum got got = service_accept(r->context->service, job, key, wait_us <= 0, token, &e);
     if (got == GOT_FAILED) {
-        problem_err(r, &e);
+        refuse_accept(r, &e);
         return;
     }
     r->args[0] = arena_text(&r->arena, token);

@@ -95,6 +95,35 @@ def test_an_idempotency_key_gives_the_first_submission_again(api):
     assert third.json["stdout"] == "hello\n"
 
 
+def test_an_idempotency_key_with_another_body_is_refused(api):
+    key = {"Idempotency-Key": f"reused {time.time()}"}
+    first = api.post("/v1/submissions", ECHO, **key)
+    assert first.status == 201
+    for change in ({"stdin": "other"}, {"delay_seconds": 5}, {"store": False}):
+        answer = api.post("/v1/submissions?wait=5", {**ECHO, **change}, **key)
+        assert answer.status == 422, answer
+        assert answer.json["code"] == "idempotency_key_reused"
+        assert answer.json["field"] == "Idempotency-Key"
+    again = api.post("/v1/submissions", ECHO, **key)
+    assert again.json["token"] == first.json["token"]
+
+
+def test_what_is_not_to_be_stored_is_gone_once_it_was_answered(api):
+    record = submit(api, source="cat", stdin="hello", store=False)
+    assert record["stdout"] == "hello"
+    assert api.get(f"/v1/submissions/{record['token']}").status == 404
+
+    token = api.post("/v1/submissions", {**ECHO, "store": False}).json["token"]
+    assert wait_final(api, token)["stdout"] == "hello\n"  # nobody waited: it stays a while
+    assert api.get(f"/v1/submissions/{token}").status == 200
+
+
+def test_a_delayed_submission_begins_later(api):
+    token = api.post("/v1/submissions", {**ECHO, "delay_seconds": 1.5}).json["token"]
+    record = wait_final(api, token)
+    assert record["timings"]["queued_ms"] >= 1400
+
+
 def test_two_at_once_with_one_key_are_one_submission(api):
     key = {"Idempotency-Key": f"race {time.time()}"}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
