@@ -97,6 +97,18 @@ bool cgroup_write(int fd, int64_t value)
     return pwrite(fd, text, (size_t)len, 0) == len;
 }
 
+bool cgroup_cores(const struct cgroup *g, const cpu_set_t *cores, struct err *e)
+{
+    CLEANUP(buf_done) struct buf list = { 0 };
+    if (g->cores < 0)
+        return true;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, cores))
+            buf_addf(&list, "%s%zu", list.len > 0 ? "," : "", cpu);
+    return pwrite(g->cores, list.ptr, list.len, 0) == (ssize_t)list.len ||
+           err_sys(e, "set the cores of the cgroup");
+}
+
 int cgroup_file(int folder, const char *name, int flags, struct err *e)
 {
     int fd = openat(folder, name, flags | O_CLOEXEC);

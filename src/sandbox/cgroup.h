@@ -14,6 +14,7 @@
 #ifndef EVALX_SANDBOX_CGROUP_H
 #define EVALX_SANDBOX_CGROUP_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,10 +28,11 @@ enum cgroup_version {
     CGROUPS_V2,
 };
 
-enum { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CONTROLLERS };
+/* The last one may be missing. */
+enum { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CORES, CGROUP_CONTROLLERS };
 enum { CGROUP_PATH = 300, CGROUP_NAME = 64 };
 
-/* Where the keeper's folder is; v2 uses the first path only. */
+/* Where the keeper's folder is; v2 uses the first path only; "" where there is none. */
 struct cgroup_tree {
     enum cgroup_version version;
     char path[CGROUP_CONTROLLERS][CGROUP_PATH];
@@ -47,6 +49,7 @@ struct cgroup {
     int memory_empty; /* v1: memory.force_empty, v2: memory.reclaim */
     int pids_limit, pids_now;
     int cpu;
+    int cores; /* cpuset.cpus; -1: no such controller */
 
     bool peak_resets;   /* v2: a write to memory.peak starts it anew (6.12) */
     int64_t memory_now; /* the limit a plan asked for last; 0: none yet */
@@ -102,6 +105,9 @@ void cgroup_tree_close(const struct cgroup_tree *t);
 const struct cgroup_ops *cgroup_ops_of(enum cgroup_version version);
 
 /* ---- shared by the backends ---- */
+
+/* Everything in the cgroup stays on these cores; true, too, where the controller is not there. */
+MUST_USE bool cgroup_cores(const struct cgroup *g, const cpu_set_t *cores, struct err *e);
 
 /* Where a controller (or "" for v2) is mounted; false when it is not. */
 bool cgroup_mount(const char *controller, char *ret, size_t size);

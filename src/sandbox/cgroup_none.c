@@ -26,9 +26,10 @@ static bool none_remove(UNUSED const struct cgroup_tree *t, UNUSED const char *l
     return true;
 }
 
-static bool none_open(UNUSED struct cgroup *g, UNUSED const struct cgroup_tree *t,
-                      UNUSED const char *lane, UNUSED struct err *e)
+static bool none_open(struct cgroup *g, UNUSED const struct cgroup_tree *t, UNUSED const char *lane,
+                      UNUSED struct err *e)
 {
+    g->cores = -1;
     return true;
 }
 

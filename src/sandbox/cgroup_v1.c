@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroup v1: memory, pids and cpuacct, each a hierarchy of its own.
+ * cgroup v1: memory, pids and cpuacct, each a hierarchy of its own; and cpuset, where it is mounted
+ * and lets us.
  *
- * The spawner writes itself into the three cgroup.procs once; writing there in a run would take a
+ * The spawner writes itself into each cgroup.procs once; writing there in a run would take a
  * lock of the whole kernel, 3 to 20 ms after a pause. Counters are reset by writing 0 to them.
  * Memory and memory+swap get the same limit, so nothing hides in swap; where the kernel was built
  * without swap accounting the second file does not exist.
@@ -19,35 +20,70 @@
 #include "base/cleanup.h"
 #include "sandbox/cgroup.h"
 
-static const char *const controllers[CGROUP_CONTROLLERS] = { "memory", "pids", "cpuacct" };
+static const char *const controllers[CGROUP_CONTROLLERS] = { "memory", "pids", "cpuacct",
+                                                             "cpuset" };
 
 /* Reading oom_control costs a microsecond, so only runs that came near the limit pay for it. The
  * kernel charges in batches of up to 64 pages on each CPU, hence the distance. */
 enum { NEAR_LIMIT = 8 << 20, ROOMY_BYTES = 64 << 20 };
 
+static bool find_one(struct cgroup_tree *t, int i, struct err *e)
+{
+    char mount[256];
+    if (!cgroup_mount(controllers[i], mount, sizeof mount))
+        return err_set(e, ERR_SYSTEM, "controller %s is not mounted", controllers[i]);
+    snprintf(t->path[i], CGROUP_PATH, "%s/evalx", mount);
+    if (mkdir(t->path[i], 0755) != 0 && errno != EEXIST)
+        return err_sys(e, "create %s", t->path[i]);
+    return true;
+}
+
 static bool v1_find(struct cgroup_tree *t, struct err *e)
 {
-    for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
-        char mount[256];
-        if (!cgroup_mount(controllers[i], mount, sizeof mount))
-            return err_set(e, ERR_SYSTEM, "controller %s is not mounted", controllers[i]);
-        snprintf(t->path[i], CGROUP_PATH, "%s/evalx", mount);
-        if (mkdir(t->path[i], 0755) != 0 && errno != EEXIST)
-            return err_sys(e, "create %s", t->path[i]);
+    struct err ignored;
+    for (int i = 0; i < CGROUP_CORES; i++)
+        if (!find_one(t, i, e))
+            return false;
+    if (!find_one(t, CGROUP_CORES, &ignored))
+        t->path[CGROUP_CORES][0] = '\0';
+    return true;
+}
+
+/* A new cpuset has no cores and no memory nodes, and takes nobody in: give it its parent's. */
+static bool take_over(const char *folder)
+{
+    static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        char from[CGROUP_PATH + CGROUP_NAME + 32], to[CGROUP_PATH + CGROUP_NAME + 32], text[1024];
+        snprintf(from, sizeof from, "%s/../%s", folder, files[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, files[i]);
+        CLEANUP(fd_close) int in = open(from, O_RDONLY | O_CLOEXEC);
+        CLEANUP(fd_close) int out = open(to, O_WRONLY | O_CLOEXEC);
+        ssize_t len = in >= 0 && out >= 0 ? read(in, text, sizeof text) : -1;
+        if (len <= 0 || write(out, text, (size_t)len) != len)
+            return false;
     }
     return true;
+}
+
+static bool make_cores(const char *common, const char *own, const char *lane, struct err *e)
+{
+    if (take_over(common) && take_over(own) && take_over(lane))
+        return true;
+    return err_sys(e, "hand cores down to cgroup %s", lane);
 }
 
 static bool v1_make(const struct cgroup_tree *t, const char *lane, UNUSED uid_t owner,
                     struct err *e)
 {
+    char path[CGROUP_PATH + CGROUP_NAME], common[CGROUP_PATH + 4];
     for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
-        char path[CGROUP_PATH + CGROUP_NAME];
         snprintf(path, sizeof path, "%s/%s", t->path[i], lane);
-        if (mkdir(path, 0755) != 0)
+        if (t->path[i][0] && mkdir(path, 0755) != 0)
             return err_sys(e, "create cgroup %s", path);
     }
-    return true;
+    snprintf(common, sizeof common, "%s/..", t->path[CGROUP_CORES]);
+    return !t->path[CGROUP_CORES][0] || make_cores(common, t->path[CGROUP_CORES], path, e);
 }
 
 static bool v1_remove(const struct cgroup_tree *t, const char *lane)
@@ -56,7 +92,7 @@ static bool v1_remove(const struct cgroup_tree *t, const char *lane)
     for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
         char path[CGROUP_PATH + CGROUP_NAME];
         snprintf(path, sizeof path, "%s/%s", t->path[i], lane);
-        if (rmdir(path) == 0 || errno == ENOENT)
+        if (!t->path[i][0] || rmdir(path) == 0 || errno == ENOENT)
             continue;
         cgroup_kill_listed(path);
         gone = false;
@@ -68,9 +104,16 @@ static bool open_files(struct cgroup *g, const int folder[CGROUP_CONTROLLERS], s
 {
     const int memory = folder[CGROUP_MEMORY], pids = folder[CGROUP_PIDS];
     g->memory_swap = openat(memory, "memory.memsw.limit_in_bytes", O_RDWR | O_CLOEXEC);
-    for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-        if ((g->procs[i] = cgroup_file(folder[i], "cgroup.procs", O_WRONLY, e)) < 0)
+    for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+        bool there = i != CGROUP_CORES || folder[i] >= 0;
+        g->procs[i] = there ? cgroup_file(folder[i], "cgroup.procs", O_WRONLY, e) : -1;
+        if (there && g->procs[i] < 0)
             return err_add(e, "%s", controllers[i]);
+    }
+    const int cores = folder[CGROUP_CORES];
+    g->cores = cores >= 0 ? cgroup_file(cores, "cpuset.cpus", O_RDWR, e) : -1;
+    if (cores >= 0 && g->cores < 0)
+        return false;
     return (g->memory_limit = cgroup_file(memory, "memory.limit_in_bytes", O_RDWR, e)) >= 0 &&
            (g->memory_usage = cgroup_file(memory, "memory.usage_in_bytes", O_RDONLY, e)) >= 0 &&
            (g->memory_peak = cgroup_file(memory, "memory.max_usage_in_bytes", O_RDWR, e)) >= 0 &&
@@ -88,8 +131,8 @@ static bool v1_open(struct cgroup *g, const struct cgroup_tree *t, const char *l
     for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
         char path[CGROUP_PATH + CGROUP_NAME];
         snprintf(path, sizeof path, "%s/%s", t->path[i], lane);
-        folder[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (folder[i] < 0)
+        folder[i] = t->path[i][0] ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (folder[i] < 0 && t->path[i][0])
             ok = err_sys(e, "open cgroup %s", path);
     }
     ok = ok && open_files(g, folder, e);
@@ -106,7 +149,7 @@ static pid_t v1_fork(UNUSED struct cgroup *g)
 static bool v1_enter(struct cgroup *g, struct err *e)
 {
     for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-        if (write(g->procs[i], "0", 1) != 1)
+        if (g->procs[i] >= 0 && write(g->procs[i], "0", 1) != 1)
             return err_sys(e, "enter cgroup %s", controllers[i]);
     return true;
 }

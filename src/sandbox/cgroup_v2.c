@@ -73,8 +73,10 @@ static void move_aside(const char *own)
         (void)write_text(host, "cgroup.procs", p);
 }
 
+/* Cores only where that controller is handed to us. */
 static bool hand_down(const char *folder)
 {
+    (void)write_text(folder, "cgroup.subtree_control", "+cpuset");
     return write_text(folder, "cgroup.subtree_control", "+memory +pids");
 }
 
@@ -150,6 +152,7 @@ static bool v2_open(struct cgroup *g, const struct cgroup_tree *t, const char *l
     g->leaf = -1;
     g->leaf_no = -1;
     g->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g->cores = openat(g->folder, "cpuset.cpus", O_RDWR | O_CLOEXEC);
     if (g->folder < 0)
         return err_sys(e, "open cgroup %s", path);
     if (!write_text(path, "host/cgroup.procs", "0"))

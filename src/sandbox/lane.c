@@ -104,7 +104,8 @@ static bool build_core(struct lane *l, struct layer *layer, struct err *e)
         return err_sys(e, "which cores we have");
     l->cpu_count = CPU_COUNT(&l->all_cpus);
     go_first(l);
-    snprintf(layer->detail, sizeof layer->detail, "cpu %d of %d, %s", l->setup.cpu, l->cpu_count,
+    snprintf(layer->detail, sizeof layer->detail, "cpu %d of %d%s, %s", l->setup.cpu, l->cpu_count,
+             l->cgroup.cores >= 0 ? " by affinity and cpuset" : "",
              l->first ? "first in line" : "in line with programs: limits may act late");
     is_weak(layer, !l->first, "allow real-time priority: root, CAP_SYS_NICE or LimitRTPRIO=1");
     if (l->setup.cpu < 0)
@@ -113,7 +114,7 @@ static bool build_core(struct lane *l, struct layer *layer, struct err *e)
     CPU_SET((size_t)l->setup.cpu, &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0)
         return err_sys(e, "stay on cpu %d", l->setup.cpu);
-    return true;
+    return cgroup_cores(&l->cgroup, &one, e);
 }
 
 /* Those made by real root are out of reach even for the box's own root. */

@@ -197,10 +197,13 @@ static bool set_cores(const struct run *r, bool all, struct err *e)
 {
     cpu_set_t one;
     CPU_ZERO(&one);
-    if (!r->plan->all_cores || r->l->setup.cpu < 0 || r->l->spawner == 0)
+    if (!r->plan->all_cores || r->l->setup.cpu < 0)
         return true;
     CPU_SET((size_t)r->l->setup.cpu, &one);
-    if (sched_setaffinity(r->l->spawner, sizeof one, all ? &r->l->all_cpus : &one) != 0)
+    const cpu_set_t *cores = all ? &r->l->all_cpus : &one;
+    if (!cgroup_cores(&r->l->cgroup, cores, e))
+        return false;
+    if (r->l->spawner != 0 && sched_setaffinity(r->l->spawner, sizeof one, cores) != 0)
         return err_sys(e, "set the cores of the run");
     return true;
 }

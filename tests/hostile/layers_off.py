@@ -62,6 +62,7 @@ LAYERS = {
     "own core": (
         "scheduling or cores",
         [("seccomp.c", '"sched_setaffinity ioprio_set"', '"ioprio_set"'),
+         ("cgroup.c", "    if (g->cores < 0)", "    if (cores)"),
          ("lane.c", "    if (sched_setaffinity(0, sizeof one, &one) != 0)", "    if (0)")],
     ),
     "kill of what is left": (

@@ -8,6 +8,7 @@ EVALX_BUILD names the build folder. What a program does and what must happen sta
 """
 
 import difflib
+import glob
 import os
 import pwd
 import random
@@ -15,6 +16,7 @@ import re
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +136,15 @@ def test_two_lanes_have_two_cores(lanes):
     cores = [re.search(r"Cpus_allowed_list:\t(.*)", report["out"].decode())[1]
              for report in lanes.fresh]
     assert len(set(cores)) == 2 and all(c.isdigit() for c in cores), cores
+
+
+def test_each_lane_has_a_cpuset_of_one_core(lanes):
+    files = [file for pid in lanes.processes()
+             for file in glob.glob(f"/sys/fs/cgroup/cpuset/evalx/k{pid}-*/lane-*/cpuset.cpus")]
+    if not files:
+        pytest.skip("no cpuset here")
+    cores = [Path(file).read_text().strip() for file in files]
+    assert len(set(cores)) == lanes.count and all(c.isdigit() for c in cores), cores
 
 
 @pytest.mark.parametrize("name", ["fds/stdin_reopen", "fds/stdin_marks", "fds/stdin_lock_in_flight"])
