@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +108,17 @@ static bool spawn_keeper(struct keeper *k, int sock, struct err *e)
     return rc == 0 || err_sysno(e, rc, "start %s", k->program);
 }
 
+/* Plans and reports bring a descriptor for each file. evalx-box and its lanes inherit it; programs
+ * have a limit of their own. */
+static void raise_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /* evalx-box must be made of the same sources: messages of others would be misread. */
 static bool greet(struct keeper *k, struct err *e)
 {
@@ -136,6 +148,7 @@ struct keeper *keeper_start(const struct keeper_config *config, struct err *e)
     CHECK(k != NULL);
     k->sock = -1;
     pthread_mutex_init(&k->lock, NULL);
+    raise_descriptors();
     if (!find_program(config ? config : &plain, k->program, e))
         return NULL;
     int ends[2];
@@ -321,9 +334,10 @@ static bool hear_lane(struct box *b, int64_t patience_ms, struct err *e)
         return true;
     mark_broken(b);
     if (got == GOT_NONE || e->sys == EAGAIN)
-        err_set(e, ERR_UNAVAILABLE, "lane %d %s", b->lane,
-                got == GOT_NONE ? "died" : "does not answer");
-    return false;
+        return err_set(e, ERR_UNAVAILABLE, "lane %d %s", b->lane,
+                       got == GOT_NONE ? "died" : "does not answer");
+    add_fix(e, remedy_of(e->sys));
+    return err_add(e, "lane %d", b->lane);
 }
 
 static bool plan_check(const struct plan *p, struct err *e)

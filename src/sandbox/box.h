@@ -54,9 +54,10 @@ struct layer {
 enum { LAYERS_MAX = 24 };
 
 /*
- * Start the keeper. Call before dropping root and before the first thread.
+ * Start the keeper. Call before dropping root and before the first thread. Raises this process's
+ * limit of open files to the most it may have.
  *
- * errors   SYSTEM the program cannot be started
+ * errors   SYSTEM the program cannot be started, or is of another build
  * threads  once per process
  */
 MUST_USE struct keeper *keeper_start(const struct keeper_config *config, struct err *e);

@@ -188,6 +188,18 @@ def test_a_fork_refused_by_a_limit_around_the_boxes_is_no_fault_of_the_program(l
     assert own["end"] == "exit" and b"fork" in own["err"], "its own limit is its own affair"
 
 
+def test_results_of_more_files_than_the_usual_limit_of_open_files_arrive(built):
+    if Lanes.missing():
+        pytest.skip(Lanes.missing())
+    lanes = Lanes(1, secret="A=1", before=["prlimit", "--nofile=256:4096"])
+    report = lanes.run({"argv": ["/bin/sh", "-c", "for i in $(seq 600); do echo $i >$i; done"],
+                        "collect": [{"pattern": "*", "file_bytes": 99, "total_bytes": 1 << 20, "files": 999}]})
+    assert sorted(int(f["content"]) for f in report["files"]) == list(range(1, 601))
+    few = lanes.run({"argv": ["/bin/sh", "-c", "ulimit -n"]})
+    assert int(few["out"]) <= 512
+    lanes.close()
+
+
 def write(path, text):
     with open(path, "w") as f:
         f.write(str(text))
