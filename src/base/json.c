@@ -356,6 +356,18 @@ void json_member_double(struct json_writer *w, const char *key, double value)
     json_put_double(w, value);
 }
 
+void json_member_text_if(struct json_writer *w, const char *key, const char *text)
+{
+    if (text)
+        json_member_text(w, key, text);
+}
+
+void json_member_true(struct json_writer *w, const char *key, bool value)
+{
+    if (value)
+        json_member_bool(w, key, true);
+}
+
 void json_put_bytes(struct json_writer *w, const char *key, const char *encoding_key,
                     struct str bytes)
 {

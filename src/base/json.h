@@ -101,6 +101,9 @@ void json_member_text(struct json_writer *w, const char *key, const char *text);
 void json_member_int(struct json_writer *w, const char *key, int64_t value);
 void json_member_bool(struct json_writer *w, const char *key, bool value);
 void json_member_double(struct json_writer *w, const char *key, double value);
+/* Both left out: without a text, when not true. */
+void json_member_text_if(struct json_writer *w, const char *key, const char *text);
+void json_member_true(struct json_writer *w, const char *key, bool value);
 
 /*
  * A key with any bytes as its value, without loss: "key":"text" when they are UTF-8, else

@@ -2,12 +2,6 @@
 #include "http/problem.h"
 #include "http/route.h"
 
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_put_key(w, key);
-    json_put_int(w, value);
-}
-
 static void put_queue(struct json_writer *w, const struct queue_stats *q)
 {
     json_put_key(w, "queue");
@@ -15,13 +9,13 @@ static void put_queue(struct json_writer *w, const struct queue_stats *q)
     json_put_key(w, "waiting");
     json_put_object(w);
     for (int p = 0; p < PRIORITY_COUNT; p++)
-        put_int(w, priority_name((enum priority)p), q->waiting[p]);
+        json_member_int(w, priority_name((enum priority)p), q->waiting[p]);
     json_put_object_end(w);
-    put_int(w, "leased", q->leased);
-    put_int(w, "dead", q->dead);
+    json_member_int(w, "leased", q->leased);
+    json_member_int(w, "dead", q->dead);
     json_put_key(w, "paused");
     json_put_bool(w, q->paused);
-    put_int(w, "lease_expiries", q->lease_expiries);
+    json_member_int(w, "lease_expiries", q->lease_expiries);
     json_put_object_end(w);
 }
 
@@ -29,24 +23,24 @@ static void put_engine(struct json_writer *w, const struct engine_stats *s)
 {
     json_put_key(w, "lanes");
     json_put_object(w);
-    put_int(w, "count", s->lanes);
-    put_int(w, "busy", s->lanes_busy);
-    put_int(w, "open", s->lanes_open);
-    put_int(w, "max", s->lanes_max);
-    put_int(w, "waiting", s->lanes_waiting);
-    put_int(w, "rebuilds", s->rebuilds);
-    put_int(w, "runs", s->runs);
+    json_member_int(w, "count", s->lanes);
+    json_member_int(w, "busy", s->lanes_busy);
+    json_member_int(w, "open", s->lanes_open);
+    json_member_int(w, "max", s->lanes_max);
+    json_member_int(w, "waiting", s->lanes_waiting);
+    json_member_int(w, "rebuilds", s->rebuilds);
+    json_member_int(w, "runs", s->runs);
     json_put_object_end(w);
     json_put_key(w, "memory");
     json_put_object(w);
-    put_int(w, "promised_bytes", s->memory_bytes);
-    put_int(w, "total_bytes", s->memory_total_bytes);
+    json_member_int(w, "promised_bytes", s->memory_bytes);
+    json_member_int(w, "total_bytes", s->memory_total_bytes);
     json_put_object_end(w);
     json_put_key(w, "build_cache");
     json_put_object(w);
-    put_int(w, "hits", s->cache_hits);
-    put_int(w, "misses", s->cache_misses);
-    put_int(w, "bytes", s->cache_bytes);
+    json_member_int(w, "hits", s->cache_hits);
+    json_member_int(w, "misses", s->cache_misses);
+    json_member_int(w, "bytes", s->cache_bytes);
     json_put_object_end(w);
 }
 
@@ -61,9 +55,9 @@ static void show(struct request *r)
     }
     struct json_writer w = reply_json(r, 200);
     json_put_object(&w);
-    put_int(&w, "accepted", stats.accepted);
-    put_int(&w, "finished", stats.finished);
-    put_int(&w, "running", stats.engine.jobs_running);
+    json_member_int(&w, "accepted", stats.accepted);
+    json_member_int(&w, "finished", stats.finished);
+    json_member_int(&w, "running", stats.engine.jobs_running);
     put_queue(&w, &stats.queue);
     put_engine(&w, &stats.engine);
     json_put_object_end(&w);

@@ -95,18 +95,6 @@ struct job *judge0_job(const struct judge0_submission *s, const struct context *
 
 /* ---- the echo ---- */
 
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_put_key(w, key);
-    json_put_int(w, value);
-}
-
-static void put_flag(struct json_writer *w, const char *key, bool value)
-{
-    json_put_key(w, key);
-    json_put_bool(w, value);
-}
-
 static void put_text(struct json_writer *w, const char *key, struct str value)
 {
     json_put_key(w, key);
@@ -128,26 +116,26 @@ void judge0_face_put(const struct judge0_submission *s, const char *language_nam
 {
     struct json_writer w = { .out = out };
     json_put_object(&w);
-    put_int(&w, "language_id", s->language_id);
+    json_member_int(&w, "language_id", s->language_id);
     put_text(&w, "language_name", str_of(language_name));
-    put_int(&w, "number_of_runs", s->number_of_runs);
+    json_member_int(&w, "number_of_runs", s->number_of_runs);
     put_seconds(&w, "cpu_time_limit", s->cpu_time_limit);
     put_seconds(&w, "cpu_extra_time", s->cpu_extra_time);
     put_seconds(&w, "wall_time_limit", s->wall_time_limit);
-    put_int(&w, "memory_limit", s->memory_limit);
-    put_int(&w, "stack_limit", s->stack_limit);
-    put_int(&w, "max_processes_and_or_threads", s->max_processes_and_or_threads);
-    put_flag(&w, "enable_per_process_and_thread_time_limit",
-             s->enable_per_process_and_thread_time_limit);
-    put_flag(&w, "enable_per_process_and_thread_memory_limit",
-             s->enable_per_process_and_thread_memory_limit);
-    put_int(&w, "max_file_size", s->max_file_size);
+    json_member_int(&w, "memory_limit", s->memory_limit);
+    json_member_int(&w, "stack_limit", s->stack_limit);
+    json_member_int(&w, "max_processes_and_or_threads", s->max_processes_and_or_threads);
+    json_member_bool(&w, "enable_per_process_and_thread_time_limit",
+                     s->enable_per_process_and_thread_time_limit);
+    json_member_bool(&w, "enable_per_process_and_thread_memory_limit",
+                     s->enable_per_process_and_thread_memory_limit);
+    json_member_int(&w, "max_file_size", s->max_file_size);
     put_text(&w, "compiler_options", s->compiler_options);
     put_text(&w, "command_line_arguments", s->command_line_arguments);
-    put_flag(&w, "redirect_stderr_to_stdout", s->redirect_stderr_to_stdout);
+    json_member_bool(&w, "redirect_stderr_to_stdout", s->redirect_stderr_to_stdout);
     put_text(&w, "callback_url", s->callback_url);
     put_text(&w, "additional_files", s->additional_files);
-    put_flag(&w, "enable_network", s->enable_network);
+    json_member_bool(&w, "enable_network", s->enable_network);
     json_put_object_end(&w);
 }
 

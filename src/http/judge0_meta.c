@@ -12,12 +12,6 @@
 
 /* ---- languages ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_text(w, text);
-}
-
 static void put_languages(struct request *r, bool all)
 {
     struct judge0_row *rows;
@@ -28,7 +22,7 @@ static void put_languages(struct request *r, bool all)
         json_put_object(&w);
         json_put_key(&w, "id");
         json_put_int(&w, rows[i].id);
-        put_text(&w, "name", rows[i].name);
+        json_member_text(&w, "name", rows[i].name);
         if (all) {
             json_put_key(&w, "is_archived");
             json_put_bool(&w, rows[i].archived);
@@ -63,12 +57,12 @@ static void language(struct request *r)
     json_put_object(&w);
     json_put_key(&w, "id");
     json_put_int(&w, row.id);
-    put_text(&w, "name", row.name);
+    json_member_text(&w, "name", row.name);
     json_put_key(&w, "is_archived");
     json_put_bool(&w, row.archived);
-    put_text(&w, "source_file", row.source_file);
-    put_text(&w, "compile_cmd", row.compile_cmd);
-    put_text(&w, "run_cmd", row.run_cmd);
+    json_member_text(&w, "source_file", row.source_file);
+    json_member_text(&w, "compile_cmd", row.compile_cmd);
+    json_member_text(&w, "run_cmd", row.run_cmd);
     json_put_object_end(&w);
 }
 
@@ -173,12 +167,6 @@ static void system_info(struct request *r)
     json_put_object_end(&w);
 }
 
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_put_key(w, key);
-    json_put_int(w, value);
-}
-
 static void count_lanes(void *arg, const struct queue_worker *w)
 {
     int64_t *lanes = arg;
@@ -205,12 +193,12 @@ static void workers(struct request *r)
     json_put_object(&w);
     json_put_key(&w, "queue");
     json_put_text(&w, r->context->config.judge0.version);
-    put_int(&w, "size", waiting);
-    put_int(&w, "available", lanes[0]);
-    put_int(&w, "idle", lanes[0] - lanes[1]);
-    put_int(&w, "working", lanes[1]);
-    put_int(&w, "paused", stats.queue.paused ? lanes[0] : 0);
-    put_int(&w, "failed", stats.queue.dead);
+    json_member_int(&w, "size", waiting);
+    json_member_int(&w, "available", lanes[0]);
+    json_member_int(&w, "idle", lanes[0] - lanes[1]);
+    json_member_int(&w, "working", lanes[1]);
+    json_member_int(&w, "paused", stats.queue.paused ? lanes[0] : 0);
+    json_member_int(&w, "failed", stats.queue.dead);
     json_put_object_end(&w);
     json_put_array_end(&w);
 }

@@ -5,18 +5,6 @@
 
 #include "base/clock.h"
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_text(w, text);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_put_key(w, key);
-    json_put_int(w, value);
-}
-
 static void put_int_or_null(struct json_writer *w, const char *key, bool known, int64_t value)
 {
     json_put_key(w, key);
@@ -24,12 +12,6 @@ static void put_int_or_null(struct json_writer *w, const char *key, bool known, 
         json_put_int(w, value);
     else
         json_put_null(w);
-}
-
-static void put_flag(struct json_writer *w, const char *key, bool value)
-{
-    json_put_key(w, key);
-    json_put_bool(w, value);
 }
 
 /* Milliseconds, down to the microsecond: 12.345. */
@@ -44,14 +26,14 @@ static void put_ms_or_null(struct json_writer *w, const char *key, bool known, i
     if (known)
         put_ms(w, key, MAX(us, 0));
     else
-        put_text(w, key, NULL);
+        json_member_text(w, key, NULL);
 }
 
 static void put_time(struct json_writer *w, const char *key, int64_t us)
 {
     char text[32];
     wall_text(us, text, sizeof text);
-    put_text(w, key, us ? text : NULL);
+    json_member_text(w, key, us ? text : NULL);
 }
 
 static void put_words(struct json_writer *w, const char *key, const char *const *words)
@@ -79,7 +61,7 @@ static void put_exit(struct json_writer *w, const struct outcome *o)
     snprintf(name, sizeof name, "SIG%s", abbreviation ? abbreviation : "");
     put_int_or_null(w, "exit_code", o->exit_code >= 0, o->exit_code);
     put_int_or_null(w, "signal", o->signal != 0, o->signal);
-    put_text(w, "signal_name", abbreviation ? name : NULL);
+    json_member_text(w, "signal_name", abbreviation ? name : NULL);
 }
 
 static void put_usage(struct json_writer *w, int64_t cpu_us, int64_t wall_us, int64_t memory_bytes)
@@ -88,7 +70,7 @@ static void put_usage(struct json_writer *w, int64_t cpu_us, int64_t wall_us, in
     json_put_object(w);
     put_ms(w, "cpu_time_ms", cpu_us);
     put_ms(w, "wall_time_ms", wall_us);
-    put_int(w, "memory_bytes", memory_bytes);
+    json_member_int(w, "memory_bytes", memory_bytes);
     json_put_object_end(w);
 }
 
@@ -101,20 +83,20 @@ static void put_output_files(struct json_writer *w, const struct outcome *o)
     json_put_array(w);
     for (size_t i = 0; i < o->file_count; i++) {
         json_put_object(w);
-        put_text(w, "path", o->files[i].path);
+        json_member_text(w, "path", o->files[i].path);
         json_put_bytes(w, "content", "encoding", o->files[i].content);
         json_put_object_end(w);
     }
     json_put_array_end(w);
-    put_flag(w, "output_files_truncated", o->files_cut);
+    json_member_bool(w, "output_files_truncated", o->files_cut);
 }
 
 static void put_streams(struct json_writer *w, const struct outcome *o)
 {
     put_output(w, "stdout", "stdout_encoding", o->out);
     put_output(w, "stderr", "stderr_encoding", o->err);
-    put_flag(w, "stdout_truncated", o->out_cut);
-    put_flag(w, "stderr_truncated", o->err_cut);
+    json_member_bool(w, "stdout_truncated", o->out_cut);
+    json_member_bool(w, "stderr_truncated", o->err_cut);
     put_exit(w, o);
     put_output_files(w, o);
 }
@@ -125,17 +107,17 @@ static void put_no_streams(struct json_writer *w)
                                         "stderr_truncated", "exit_code", "signal",
                                         "signal_name" };
     for (size_t i = 0; i < COUNT_OF(keys); i++)
-        put_text(w, keys[i], NULL);
+        json_member_text(w, keys[i], NULL);
 }
 
 static void put_test(struct json_writer *w, const struct test_result *t)
 {
     const struct outcome *o = &t->outcome;
     json_put_object(w);
-    put_text(w, "id", t->id);
-    put_text(w, "verdict", verdict_name(o->verdict));
-    put_text(w, "limit_exceeded", o->limit);
-    put_text(w, "message", o->message);
+    json_member_text(w, "id", t->id);
+    json_member_text(w, "verdict", verdict_name(o->verdict));
+    json_member_text(w, "limit_exceeded", o->limit);
+    json_member_text(w, "message", o->message);
     put_streams(w, o);
     put_usage(w, o->cpu_us, o->wall_us, o->memory_bytes);
     json_put_key(w, "weight");
@@ -158,10 +140,10 @@ static void put_compile(struct json_writer *w, const struct result *result)
     const struct outcome *o = &result->compile;
     json_put_object(w);
     put_output(w, "output", "output_encoding", o->out);
-    put_flag(w, "output_truncated", o->out_cut);
-    put_text(w, "limit_exceeded", o->limit);
+    json_member_bool(w, "output_truncated", o->out_cut);
+    json_member_text(w, "limit_exceeded", o->limit);
     put_exit(w, o);
-    put_flag(w, "cached", result->cached);
+    json_member_bool(w, "cached", result->cached);
     put_usage(w, o->cpu_us, o->wall_us, o->memory_bytes);
     json_put_object_end(w);
 }
@@ -218,28 +200,28 @@ static void put_metadata(struct json_writer *w, const struct job *job)
 static void put_head(struct json_writer *w, const struct record *record)
 {
     const struct result *result = record->result;
-    put_text(w, "token", record->id);
-    put_text(w, "state", state_name(record->state));
-    put_text(w, "verdict", result ? verdict_name(result->verdict) : NULL);
-    put_text(w, "limit_exceeded", limit_exceeded(result));
-    put_text(w, "message", message_of(result));
-    put_text(w, "language", record->job->language);
+    json_member_text(w, "token", record->id);
+    json_member_text(w, "state", state_name(record->state));
+    json_member_text(w, "verdict", result ? verdict_name(result->verdict) : NULL);
+    json_member_text(w, "limit_exceeded", limit_exceeded(result));
+    json_member_text(w, "message", message_of(result));
+    json_member_text(w, "language", record->job->language);
     put_time(w, "created_at", record->created_us);
     put_time(w, "started_at", record->started_us);
     put_time(w, "finished_at", record->finished_us);
-    put_int(w, "attempts", record->attempts);
-    put_flag(w, "cancel_requested", record->cancel_asked);
-    put_text(w, "priority", priority_name(record->job->priority));
+    json_member_int(w, "attempts", record->attempts);
+    json_member_bool(w, "cancel_requested", record->cancel_asked);
+    json_member_text(w, "priority", priority_name(record->job->priority));
     put_metadata(w, record->job);
     if (result && result->test_count) {
         json_put_key(w, "score");
         json_put_double(w, result->score);
         put_usage(w, result->cpu_us, result->wall_us, result->memory_bytes);
-        put_text(w, "measured_by", result->rusage_only ? "rusage" : "cgroup");
+        json_member_text(w, "measured_by", result->rusage_only ? "rusage" : "cgroup");
     } else {
-        put_text(w, "score", NULL);
-        put_text(w, "usage", NULL);
-        put_text(w, "measured_by", NULL);
+        json_member_text(w, "score", NULL);
+        json_member_text(w, "usage", NULL);
+        json_member_text(w, "measured_by", NULL);
     }
 }
 
@@ -249,7 +231,7 @@ static void put_files(struct json_writer *w, const struct job *job)
     json_put_array(w);
     for (size_t i = 0; i < job->file_count; i++) {
         json_put_object(w);
-        put_text(w, "path", job->files[i].path);
+        json_member_text(w, "path", job->files[i].path);
         put_output(w, "content", "encoding", job->files[i].content);
         json_put_object_end(w);
     }
@@ -290,14 +272,14 @@ static void put_hints(struct json_writer *w, const struct record *record)
     for (size_t i = 0; i < count; i++) {
         const struct hint *h = &result->hints[i];
         json_put_object(w);
-        put_text(w, "id", h->id);
-        put_text(w, "title", h->title);
-        put_text(w, "text", h->text);
-        put_text(w, "confidence", h->confidence);
+        json_member_text(w, "id", h->id);
+        json_member_text(w, "title", h->title);
+        json_member_text(w, "text", h->text);
+        json_member_text(w, "confidence", h->confidence);
         put_int_or_null(w, "line", h->line != 0, h->line);
-        put_text(w, "test", h->test);
-        put_text(w, "link", h->link);
-        put_flag(w, "follow_up", h->follow_up);
+        json_member_text(w, "test", h->test);
+        json_member_text(w, "link", h->link);
+        json_member_bool(w, "follow_up", h->follow_up);
         json_put_object_end(w);
     }
     json_put_array_end(w);
@@ -332,9 +314,9 @@ void render_summary(const struct record *record, struct json_writer *w)
 void render_language(const struct language *l, struct json_writer *w)
 {
     json_put_object(w);
-    put_text(w, "id", l->id);
-    put_text(w, "name", l->name);
-    put_text(w, "version", l->version);
+    json_member_text(w, "id", l->id);
+    json_member_text(w, "name", l->name);
+    json_member_text(w, "version", l->version);
     put_words(w, "aliases", l->aliases);
     json_put_key(w, "judge0_ids");
     json_put_array(w);
@@ -342,9 +324,9 @@ void render_language(const struct language *l, struct json_writer *w)
         if (!l->judge0[i].archived)
             json_put_int(w, l->judge0[i].id);
     json_put_array_end(w);
-    put_flag(w, "offered", l->offered);
-    put_text(w, "package", l->package);
-    put_text(w, "source_file", l->source_file);
-    put_flag(w, "compiled", l->build.argv != NULL);
+    json_member_bool(w, "offered", l->offered);
+    json_member_text(w, "package", l->package);
+    json_member_text(w, "source_file", l->source_file);
+    json_member_bool(w, "compiled", l->build.argv != NULL);
     json_put_object_end(w);
 }

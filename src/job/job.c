@@ -58,28 +58,6 @@ void job_free(struct job *job)
 
 /* ---- the stored form ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    if (!text)
-        return;
-    json_put_key(w, key);
-    json_put_text(w, text);
-}
-
-static void put_flag(struct json_writer *w, const char *key, bool flag)
-{
-    if (!flag)
-        return;
-    json_put_key(w, key);
-    json_put_bool(w, true);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_put_key(w, key);
-    json_put_int(w, value);
-}
-
 static void put_raw(struct json_writer *w, const char *key, const char *json)
 {
     if (!json)
@@ -115,7 +93,7 @@ static void put_files(struct json_writer *w, const struct job *job)
     json_put_array(w);
     for (size_t i = 0; i < job->file_count; i++) {
         json_put_object(w);
-        put_text(w, "path", job->files[i].path);
+        json_member_text_if(w, "path", job->files[i].path);
         put_bytes(w, "content", "encoding", job->files[i].content);
         json_put_object_end(w);
     }
@@ -133,7 +111,7 @@ static void put_env(struct json_writer *w, const char *const *env)
         CHECK(equals);
         CLEANUP(buf_done) struct buf name = { 0 };
         buf_add(&name, *env, (size_t)(equals - *env));
-        put_text(w, name.ptr, equals + 1);
+        json_member_text_if(w, name.ptr, equals + 1);
     }
     json_put_object_end(w);
 }
@@ -155,7 +133,7 @@ static void put_test_limits(struct json_writer *w, const struct job *job,
 static void put_test(struct json_writer *w, const struct job *job, const struct job_test *test)
 {
     json_put_object(w);
-    put_text(w, "id", test->id);
+    json_member_text_if(w, "id", test->id);
     if (test->stdin_data.ptr)
         json_put_bytes(w, "stdin", "stdin_encoding", test->stdin_data);
     if (test->expected.ptr)
@@ -172,7 +150,7 @@ static void put_test(struct json_writer *w, const struct job *job, const struct 
 
 static void put_tests(struct json_writer *w, const struct job *job)
 {
-    put_flag(w, "single", !job->has_tests);
+    json_member_true(w, "single", !job->has_tests);
     json_put_key(w, "tests");
     json_put_array(w);
     for (size_t i = 0; i < job->test_count; i++)
@@ -184,23 +162,23 @@ static void put_checker(struct json_writer *w, const struct checker *checker)
 {
     json_put_key(w, "checker");
     json_put_object(w);
-    put_text(w, "type", checker_names[checker->type]);
+    json_member_text_if(w, "type", checker_names[checker->type]);
     if (checker->type == CHECKER_FLOATS) {
         json_put_key(w, "absolute");
         json_put_double(w, checker->absolute);
         json_put_key(w, "relative");
         json_put_double(w, checker->relative);
     }
-    put_flag(w, "ignore_case", checker->ignore_case);
+    json_member_true(w, "ignore_case", checker->ignore_case);
     json_put_object_end(w);
 }
 
 /* All but the id and the times, inside an object. */
 static void put_asked(struct json_writer *w, const struct job *job)
 {
-    put_text(w, "language", job->language);
+    json_member_text_if(w, "language", job->language);
     put_files(w, job);
-    put_text(w, "entrypoint", job->entrypoint);
+    json_member_text_if(w, "entrypoint", job->entrypoint);
     put_words(w, "compiler_options", job->compiler_options);
     put_words(w, "args", job->args);
     put_env(w, job->env);
@@ -209,24 +187,24 @@ static void put_asked(struct json_writer *w, const struct job *job)
     limits_to_json(&job->limits, w);
 
     put_tests(w, job);
-    put_flag(w, "stop_on_failure", job->stop_on_failure);
+    json_member_true(w, "stop_on_failure", job->stop_on_failure);
     put_checker(w, &job->checker);
-    put_int(w, "runs", job->runs);
+    json_member_int(w, "runs", job->runs);
 
-    put_flag(w, "merge_stderr", job->merge_stderr);
-    put_flag(w, "network", job->network);
-    put_flag(w, "hints", job->hints);
-    put_text(w, "cache", cache_names[job->cache]);
-    put_text(w, "priority", priority_name(job->priority));
-    put_int(w, "retention_us", job->retention_us);
+    json_member_true(w, "merge_stderr", job->merge_stderr);
+    json_member_true(w, "network", job->network);
+    json_member_true(w, "hints", job->hints);
+    json_member_text_if(w, "cache", cache_names[job->cache]);
+    json_member_text_if(w, "priority", priority_name(job->priority));
+    json_member_int(w, "retention_us", job->retention_us);
     if (job->forget) {
         json_put_key(w, "store");
         json_put_bool(w, false);
     }
     put_raw(w, "metadata", job->metadata);
-    put_text(w, "webhook_url", job->webhook_url);
-    put_text(w, "callback_url", job->callback_url);
-    put_text(w, "tenant", job->tenant);
+    json_member_text_if(w, "webhook_url", job->webhook_url);
+    json_member_text_if(w, "callback_url", job->callback_url);
+    json_member_text_if(w, "tenant", job->tenant);
     put_raw(w, "face", job->face);
 }
 
@@ -234,10 +212,10 @@ void job_to_json(const struct job *job, struct buf *out)
 {
     struct json_writer w = { .out = out };
     json_put_object(&w);
-    put_text(&w, "id", job->id);
-    put_int(&w, "created_at_us", job->created_us);
+    json_member_text_if(&w, "id", job->id);
+    json_member_int(&w, "created_at_us", job->created_us);
     if (job->start_us)
-        put_int(&w, "start_at_us", job->start_us);
+        json_member_int(&w, "start_at_us", job->start_us);
     put_asked(&w, job);
     json_put_object_end(&w);
 }

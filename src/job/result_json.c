@@ -39,22 +39,6 @@ static void put_number(struct json_writer *w, const void *base, const struct num
     json_put_int(w, value);
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    if (!text)
-        return;
-    json_put_key(w, key);
-    json_put_text(w, text);
-}
-
-static void put_flag(struct json_writer *w, const char *key, bool flag)
-{
-    if (!flag)
-        return;
-    json_put_key(w, key);
-    json_put_bool(w, true);
-}
-
 static void put_files(struct json_writer *w, const struct outcome *o)
 {
     if (o->file_count == 0)
@@ -63,9 +47,9 @@ static void put_files(struct json_writer *w, const struct outcome *o)
     json_put_array(w);
     for (size_t i = 0; i < o->file_count; i++) {
         json_put_object(w);
-        put_text(w, "path", o->files[i].path);
+        json_member_text_if(w, "path", o->files[i].path);
         json_put_bytes(w, "content", "encoding", o->files[i].content);
-        put_flag(w, "executable", o->files[i].executable);
+        json_member_true(w, "executable", o->files[i].executable);
         json_put_object_end(w);
     }
     json_put_array_end(w);
@@ -74,8 +58,8 @@ static void put_files(struct json_writer *w, const struct outcome *o)
 /* The members of an outcome, into an object already begun. */
 static void put_outcome(struct json_writer *w, const struct outcome *o)
 {
-    put_text(w, "verdict", verdict_name(o->verdict));
-    put_text(w, "limit", o->limit);
+    json_member_text_if(w, "verdict", verdict_name(o->verdict));
+    json_member_text_if(w, "limit", o->limit);
     json_put_key(w, "exit_code");
     json_put_int(w, o->exit_code);
     json_put_key(w, "signal");
@@ -86,17 +70,17 @@ static void put_outcome(struct json_writer *w, const struct outcome *o)
         json_put_bytes(w, "stdout", "stdout_encoding", o->out);
     if (o->err.ptr)
         json_put_bytes(w, "stderr", "stderr_encoding", o->err);
-    put_flag(w, "stdout_cut", o->out_cut);
-    put_flag(w, "stderr_cut", o->err_cut);
+    json_member_true(w, "stdout_cut", o->out_cut);
+    json_member_true(w, "stderr_cut", o->err_cut);
     put_files(w, o);
-    put_flag(w, "files_cut", o->files_cut);
-    put_text(w, "message", o->message);
+    json_member_true(w, "files_cut", o->files_cut);
+    json_member_text_if(w, "message", o->message);
 }
 
 static void put_test(struct json_writer *w, const struct test_result *t)
 {
     json_put_object(w);
-    put_text(w, "id", t->id);
+    json_member_text_if(w, "id", t->id);
     json_put_key(w, "weight");
     json_put_double(w, t->weight);
     put_outcome(w, &t->outcome);
@@ -106,17 +90,17 @@ static void put_test(struct json_writer *w, const struct test_result *t)
 static void put_hint(struct json_writer *w, const struct hint *h)
 {
     json_put_object(w);
-    put_text(w, "id", h->id);
-    put_text(w, "title", h->title);
-    put_text(w, "text", h->text);
-    put_text(w, "confidence", h->confidence);
-    put_text(w, "link", h->link);
-    put_text(w, "test", h->test);
+    json_member_text_if(w, "id", h->id);
+    json_member_text_if(w, "title", h->title);
+    json_member_text_if(w, "text", h->text);
+    json_member_text_if(w, "confidence", h->confidence);
+    json_member_text_if(w, "link", h->link);
+    json_member_text_if(w, "test", h->test);
     if (h->line) {
         json_put_key(w, "line");
         json_put_int(w, h->line);
     }
-    put_flag(w, "follow_up", h->follow_up);
+    json_member_true(w, "follow_up", h->follow_up);
     json_put_object_end(w);
 }
 
@@ -135,10 +119,10 @@ void result_to_json(const struct result *r, struct buf *out)
 {
     struct json_writer w = { .out = out };
     json_put_object(&w);
-    put_text(&w, "verdict", verdict_name(r->verdict));
-    put_text(&w, "message", r->message);
-    put_flag(&w, "compiled", r->compiled);
-    put_flag(&w, "cached", r->cached);
+    json_member_text_if(&w, "verdict", verdict_name(r->verdict));
+    json_member_text_if(&w, "message", r->message);
+    json_member_true(&w, "compiled", r->compiled);
+    json_member_true(&w, "cached", r->cached);
     if (r->compiled) {
         json_put_key(&w, "compile");
         json_put_object(&w);
@@ -154,7 +138,7 @@ void result_to_json(const struct result *r, struct buf *out)
 
     json_put_key(&w, "attempt");
     json_put_int(&w, r->attempt);
-    put_flag(&w, "rusage_only", r->rusage_only);
+    json_member_true(&w, "rusage_only", r->rusage_only);
     json_put_key(&w, "score");
     json_put_double(&w, r->score);
     for (size_t i = 0; i < COUNT_OF(result_numbers); i++)
