@@ -37,8 +37,9 @@ struct redis_config {
      * redis+cluster://...host,host2:port...              a cluster, several nodes to begin with
      * redis+sentinel://[user:password@]host[:26379],host2.../primary-name[/database]
      * unix:///path/to/socket[?db=n]
-     * rediss://, rediss+cluster://, rediss+sentinel://   with TLS, where hiredis was built with it
-     *   (?ca=FILE&cert=FILE&key=FILE; the certificate is always checked)
+     * rediss://, rediss+cluster://, rediss+sentinel://   with TLS (?ca=FILE&cert=FILE&key=FILE;
+     *   the server's certificate is always checked; without ca against the system's)
+     * Everywhere: ?user=, password=, db=; for Sentinels themselves sentinel_user, sentinel_password
      */
     const char *url;
     int64_t timeout_us; /* connecting, and the answer of a command; 0: 5 s */
@@ -46,8 +47,8 @@ struct redis_config {
 };
 
 /*
- * errors  INVALID the URL: which part; a scheme that was not built in. That nobody answers yet is
- *         no error: the first command says so.
+ * errors  INVALID the URL: which part; a certificate's file. That nobody answers yet is no error:
+ *         the first command says so.
  */
 MUST_USE struct redis *redis_open(const struct redis_config *config, struct err *e);
 void redis_close(struct redis *r);
@@ -89,7 +90,7 @@ struct redis_call {
  * ret      the answer, owned by the caller; NULL on error
  * errors   UNAVAILABLE no connection, time-out, LOADING, READONLY, CLUSTERDOWN, MASTERDOWN, ...:
  *          try again; LIMIT the server is out of memory (OOM); SYSTEM any other error answer, with
- *          its text (a script's error too); INVALID wrong password or rights
+ *          its text (a script's error too); INVALID wrong password or rights, a certificate refused
  */
 MUST_USE struct redis_reply *redis_ask(struct redis *r, const struct redis_call *call,
                                        struct err *e);
