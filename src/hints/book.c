@@ -2,11 +2,6 @@
 /* The book: every pattern file of a folder, those for fewer languages first. */
 #include "hints/book.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-
-#include "base/file.h"
 #include "lang/yaml.h"
 
 enum { FILES_MOST = 64 };
@@ -40,40 +35,12 @@ const char *hints_id(const struct hint_book *book, size_t index)
     return NULL;
 }
 
-static int only_yaml(const struct dirent *entry)
+static bool load_file(void *arg, const char *name, struct str bytes, struct err *e)
 {
-    return yaml_is_name(entry->d_name);
-}
-
-static bool load_file(struct hint_book *book, int dir, const char *name, struct err *e)
-{
+    struct hint_book *book = arg;
     if (book->count == FILES_MOST)
         return err_set(e, ERR_INVALID, "more than %d pattern files", FILES_MOST);
-    CLEANUP(buf_done) struct buf bytes = { 0 };
-    return file_read(dir, name, PATTERN_FILE_BYTES, &bytes, e) &&
-           pattern_file_parse(name, buf_str(&bytes), &book->arena, &book->files[book->count++], e);
-}
-
-static bool load_folder(struct hint_book *book, const char *folder, struct err *e)
-{
-    CLEANUP(fd_close) int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct dirent **names;
-    int count = dir < 0 ? -1 : scandirat(dir, ".", &names, only_yaml, alphasort);
-    if (count < 0) {
-        err_sys(e, "open %s", folder);
-        if (e->sys == ENOENT || e->sys == ENOTDIR)
-            e->kind = ERR_NOT_FOUND;
-        return false;
-    }
-    bool fine = true;
-    for (int i = 0; i < count; i++) {
-        fine = fine && load_file(book, dir, names[i]->d_name, e);
-        free(names[i]);
-    }
-    free(names);
-    if (fine && count == 0)
-        return err_set(e, ERR_NOT_FOUND, "%s holds no *.yaml", folder);
-    return fine;
+    return pattern_file_parse(name, bytes, &book->arena, &book->files[book->count++], e);
 }
 
 /* Files of few languages know better than those of many; those of all come last. */
@@ -106,7 +73,7 @@ struct hint_book *hints_load(const char *folder, struct err *e)
         err_set(e, ERR_NOT_FOUND, "hints: no folder beside the program nor installed");
         return NULL;
     }
-    if (!load_folder(book, folder, e) || !check_ids(book, e)) {
+    if (!yaml_each(folder, PATTERN_FILE_BYTES, load_file, book, e) || !check_ids(book, e)) {
         err_add(e, "hints");
         return NULL;
     }

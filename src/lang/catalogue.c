@@ -3,15 +3,11 @@
  * The catalogue: every language file of one folder, read, probed, sorted by id. Names are looked up
  * by walking: there are a few dozen, and a submission looks up one.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "lang/lang_file.h"
 #include "lang/near.h"
@@ -45,48 +41,15 @@ struct loading {
     size_t count;
 };
 
-static bool load_file(struct loading *l, int dir, const char *name, struct err *e)
+static bool load_file(void *arg, const char *name, struct str bytes, struct err *e)
 {
+    struct loading *l = arg;
     if (l->count == LANGUAGES_MOST)
         return err_set(e, ERR_INVALID, "more than %d language files", LANGUAGES_MOST);
-    CLEANUP(buf_done) struct buf bytes = { 0 };
-    if (!file_read(dir, name, LANGUAGE_FILE_BYTES, &bytes, e) ||
-        !language_parse(name, buf_str(&bytes), l->arena, &l->files[l->count], e))
+    if (!language_parse(name, bytes, l->arena, &l->files[l->count], e))
         return false;
-    l->sources[l->count++] = arena_str(l->arena, buf_str(&bytes));
+    l->sources[l->count++] = arena_str(l->arena, bytes);
     return true;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int only_yaml(const struct dirent *entry)
-{
-    return yaml_is_name(entry->d_name);
-}
-
-static bool load_folder(struct loading *l, const char *folder, struct err *e)
-{
-    CLEANUP(fd_close) int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct dirent **names;
-    int count = dir < 0 ? -1 : scandirat(dir, ".", &names, only_yaml, by_name);
-    if (count < 0) {
-        err_sys(e, "open %s", folder);
-        if (e->sys == ENOENT || e->sys == ENOTDIR)
-            e->kind = ERR_NOT_FOUND;
-        return false;
-    }
-    bool fine = true;
-    for (int i = 0; i < count; i++) {
-        fine = fine && load_file(l, dir, names[i]->d_name, e);
-        free(names[i]);
-    }
-    free(names);
-    if (fine && count == 0)
-        return err_set(e, ERR_NOT_FOUND, "%s holds no *.yaml", folder);
-    return fine;
 }
 
 /* ---- the whole of them ---- */
@@ -177,7 +140,7 @@ static struct catalogue *load(const char *folder, bool probe, struct err *e)
         err_set(e, ERR_NOT_FOUND, "languages: no folder beside the program nor installed");
         return NULL;
     }
-    if (!load_folder(l, folder, e) || !settle(c, l, probe, e)) {
+    if (!yaml_each(folder, LANGUAGE_FILE_BYTES, load_file, l, e) || !settle(c, l, probe, e)) {
         err_add(e, "languages");
         return NULL;
     }

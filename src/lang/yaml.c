@@ -6,8 +6,12 @@
 #include "lang/yaml.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 /* ---- libcyaml's complaints ---- */
 
@@ -93,6 +97,45 @@ bool yaml_is_name(const char *name)
 {
     size_t len = strlen(name);
     return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int only_yaml(const struct dirent *entry)
+{
+    return yaml_is_name(entry->d_name);
+}
+
+static bool each_file(int dir, const char *name, size_t most, yaml_file_fn fn, void *arg,
+                      struct err *e)
+{
+    CLEANUP(buf_done) struct buf bytes = { 0 };
+    return file_read(dir, name, most, &bytes, e) && fn(arg, name, buf_str(&bytes), e);
+}
+
+bool yaml_each(const char *folder, size_t most, yaml_file_fn fn, void *arg, struct err *e)
+{
+    CLEANUP(fd_close) int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct dirent **names;
+    int count = dir < 0 ? -1 : scandirat(dir, ".", &names, only_yaml, by_name);
+    if (count < 0) {
+        err_sys(e, "open %s", folder);
+        if (e->sys == ENOENT || e->sys == ENOTDIR)
+            e->kind = ERR_NOT_FOUND;
+        return false;
+    }
+    bool fine = true;
+    for (int i = 0; i < count; i++) {
+        fine = fine && each_file(dir, names[i]->d_name, most, fn, arg, e);
+        free(names[i]);
+    }
+    free(names);
+    if (fine && count == 0)
+        return err_set(e, ERR_NOT_FOUND, "%s holds no *.yaml", folder);
+    return fine;
 }
 
 static bool has_yaml(const char *folder)

@@ -27,6 +27,17 @@ void yaml_release(const cyaml_schema_value_t *schema, void *loaded);
 /* Whether a name in a folder is that of a YAML file, not a hidden one. */
 bool yaml_is_name(const char *name);
 
+/* bytes are borrowed during the call. False, with e: no more files are read. */
+typedef bool (*yaml_file_fn)(void *arg, const char *name, struct str bytes, struct err *e);
+
+/*
+ * Every YAML file of a folder, by name.
+ *
+ * most    bytes of a file
+ * errors  NOT_FOUND there is no such folder, or no such file in it; else fn's, or that of a file
+ */
+MUST_USE bool yaml_each(const char *folder, size_t most, yaml_file_fn fn, void *arg, struct err *e);
+
 /*
  * Where data files of a kind ("languages", "hints") lie: beside the program (also in a build folder
  * of the source tree), then installed. NULL: nowhere.
