@@ -292,3 +292,8 @@ int receivers_waiting(const struct receivers *rs)
 {
     return rs->waiting;
 }
+
+int receivers_known(const struct receivers *rs)
+{
+    return (int)rs->by_key.count;
+}

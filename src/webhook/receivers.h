@@ -68,5 +68,6 @@ const char *receiver_name(const struct receiver *r);
 
 int receivers_running(const struct receivers *rs);
 int receivers_waiting(const struct receivers *rs);
+int receivers_known(const struct receivers *rs); /* receivers remembered */
 
 #endif
