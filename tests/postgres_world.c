@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +61,11 @@ static void become(const struct postgres *p)
     if (prctl(PR_SET_PDEATHSIG, SIGQUIT) != 0 || getppid() != parent)
         _exit(126);
     if (chdir(p->folder) != 0)
+        _exit(126);
+    struct rlimit most = { 0 };
+    if (p->file_bytes &&
+        (getrlimit(RLIMIT_FSIZE, &most) != 0 ||
+         (most.rlim_cur = (rlim_t)p->file_bytes, setrlimit(RLIMIT_FSIZE, &most) != 0)))
         _exit(126);
     int log = open("log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)

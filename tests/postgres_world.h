@@ -24,6 +24,7 @@ struct postgres {
     char url[400];   /* of the last postgres_url() */
     pid_t pid;       /* 0: it does not run */
     int schemas;     /* made by postgres_new_url() */
+    long file_bytes; /* no file may grow beyond that; 0: as it is. For the next start */
 };
 
 /* Whether there is one to start. When not, a test is skipped: exit 77. */

@@ -166,42 +166,50 @@ static void add_record(struct columns *c, const struct record *r, int64_t seq, i
     pg_list_text(&at[COLUMN_RESULT], buf_str(&result));
 }
 
-/* In the order of ids: two archivers with the same records wait for each other, never both ways. */
-#define PUT                                                                                        \
-    "WITH came AS (SELECT DISTINCT ON (id) id::uuid AS id, seq, state, verdict, language,"         \
-    "  attempts, created_us, started_us, finished_us, nullif(expires_us, 0) AS expires_us,"        \
-    "  metadata::jsonb AS metadata, job, result"                                                   \
+#define PUT_HEADS                                                                                  \
+    "INSERT INTO evalx_submissions AS h(id, seq, state, verdict, language, attempts, created_us,"  \
+    "  started_us, finished_us, expires_us, metadata)"                                             \
+    " SELECT id::uuid, seq, state, verdict, language, attempts, created_us, started_us,"           \
+    "  finished_us, nullif(expires_us, 0), metadata::jsonb"                                        \
     " FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[],"     \
-    "  $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],"         \
-    "  $13::text[]) AS c(id, seq, state, verdict, language, attempts, created_us, started_us,"     \
-    "  finished_us, expires_us, metadata, job, result) ORDER BY id, finished_us DESC),"            \
-    " kept AS (INSERT INTO evalx_submissions AS h(id, seq, state, verdict, language, attempts,"    \
-    "  created_us, started_us, finished_us, expires_us, metadata)"                                 \
-    " SELECT id, seq, state, verdict, language, attempts, created_us, started_us, finished_us,"    \
-    "  expires_us, metadata FROM came"                                                             \
-    "  WHERE NOT EXISTS(SELECT 1 FROM evalx_removed r WHERE r.id = came.id)"                       \
+    "  $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])"                      \
+    "  AS c(id, seq, state, verdict, language, attempts, created_us, started_us, finished_us,"     \
+    "  expires_us, metadata)"                                                                      \
+    " WHERE NOT EXISTS(SELECT 1 FROM evalx_removed r WHERE r.id = c.id::uuid)"                     \
     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, verdict = excluded.verdict,"          \
     "  language = excluded.language, attempts = excluded.attempts,"                                \
     "  created_us = excluded.created_us, started_us = excluded.started_us,"                        \
     "  finished_us = excluded.finished_us, expires_us = excluded.expires_us,"                      \
-    "  metadata = excluded.metadata WHERE h.finished_us <= excluded.finished_us"                   \
-    " RETURNING id)"                                                                               \
-    " INSERT INTO evalx_bodies(id, job, result)"                                                   \
-    " SELECT c.id, c.job, c.result FROM came c JOIN kept USING (id)"                               \
+    "  metadata = excluded.metadata WHERE h.finished_us <= excluded.finished_us"
+
+/* Of those whose head is ours by now. unnest() stands in front, not behind FROM, where all of it
+ * would be written into a temporary file first. */
+#define PUT_BODIES                                                                                 \
+    "INSERT INTO evalx_bodies(id, job, result)"                                                    \
+    " SELECT c.id::uuid, c.job, c.result FROM (SELECT unnest($1::text[]) AS id,"                   \
+    "  unnest($2::bigint[]) AS finished_us, unnest($3::text[]) AS job,"                            \
+    "  unnest($4::text[]) AS result) c"                                                            \
+    " WHERE EXISTS(SELECT 1 FROM evalx_submissions h"                                              \
+    "  WHERE h.id = c.id::uuid AND h.finished_us = c.finished_us)"                                 \
     " ON CONFLICT (id) DO UPDATE SET job = excluded.job, result = excluded.result"
 
 struct put {
     const struct history_postgres *h;
-    const struct record *records;
+    const struct record **records; /* by id, each once */
     size_t n;
 };
 
 static bool put_columns(struct pg_conn *c, struct columns *columns, struct err *e)
 {
-    struct pg_args args = { 0 };
-    for (size_t i = 0; i < COUNT_OF(columns->at); i++)
-        (numbers[i] ? pg_add_ints : pg_add_texts)(&args, &columns->at[i]);
-    return pg_exec(c, PUT, &args, e);
+    struct pg_args heads = { 0 }, wide = { 0 };
+    struct pg_list *at = columns->at;
+    for (size_t i = 0; i < COLUMN_JOB; i++)
+        (numbers[i] ? pg_add_ints : pg_add_texts)(&heads, &at[i]);
+    pg_add_texts(&wide, &at[COLUMN_ID]);
+    pg_add_ints(&wide, &at[COLUMN_FINISHED]);
+    pg_add_texts(&wide, &at[COLUMN_JOB]);
+    pg_add_texts(&wide, &at[COLUMN_RESULT]);
+    return pg_exec(c, PUT_HEADS, &heads, e) && pg_exec(c, PUT_BODIES, &wide, e);
 }
 
 /* An import says so: what was removed may come back. */
@@ -217,7 +225,7 @@ static bool put_all(struct pg_conn *c, void *arg, struct err *e)
     const struct put *p = arg;
     CLEANUP(columns_done) struct columns columns = { 0 };
     for (size_t i = 0; i < p->n; i++)
-        add_record(&columns, &p->records[i], p->records[i].seq, p->h->retention_us);
+        add_record(&columns, p->records[i], p->records[i]->seq, p->h->retention_us);
     return pg_exec(c, PUTS_TOGETHER, NULL, e) &&
            (!p->h->restore || forget_removed(c, &columns, e)) && put_columns(c, &columns, e);
 }
@@ -252,17 +260,45 @@ static bool put_singly(struct pg_conn *c, void *arg, struct err *e)
     if (!pg_exec(c, PUTS_TOGETHER, NULL, e))
         return false;
     for (size_t i = 0; i < p->n; i++)
-        if (!put_one(c, p, &p->records[i], e))
-            return err_add(e, "%s", p->records[i].id);
+        if (!put_one(c, p, p->records[i], e))
+            return err_add(e, "%s", p->records[i]->id);
     return true;
+}
+
+/* Of one id the later end first. */
+static int compare(const void *a, const void *b)
+{
+    const struct record *x = *(const struct record *const *)a;
+    const struct record *y = *(const struct record *const *)b;
+    int order = strcmp(x->id, y->id);
+    if (order)
+        return order;
+    return (x->finished_us < y->finished_us) - (x->finished_us > y->finished_us);
+}
+
+/* In the order of ids two archivers with the same records wait for each other, never both ways. */
+static const struct record **sort(const struct record *records, size_t n, size_t *ret_n)
+{
+    const struct record **sorted = calloc(n + 1, sizeof *sorted);
+    CHECK(sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &records[i];
+    qsort(sorted, n, sizeof *sorted, compare);
+    *ret_n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (*ret_n == 0 || strcmp(sorted[*ret_n - 1]->id, sorted[i]->id) != 0)
+            sorted[(*ret_n)++] = sorted[i];
+    return sorted;
 }
 
 static bool postgres_put(struct history *h, const struct record *records, size_t n, struct err *e)
 {
-    struct put p = { (struct history_postgres *)h, records, n };
+    struct put p = { .h = (struct history_postgres *)h };
+    p.records = sort(records, n, &p.n);
     bool ok = pg_run(pool(h), PG_WRITE, put_all, &p, e);
     if (!ok && is_seq_conflict(e))
         ok = pg_run(pool(h), PG_WRITE, put_singly, &p, e);
+    free(p.records);
     if (!ok && e->kind == ERR_CONFLICT)
         e->kind = ERR_INVALID;
     return ok || err_add(e, "put");

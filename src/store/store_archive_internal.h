@@ -59,6 +59,7 @@ struct archive {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool stop;
+    int64_t retry_us;    /* between two passes while something is left */
     int64_t asked, done; /* passes: wanted, and ended with nothing left */
     struct map misfits;  /* id -> struct misfit */
     struct map retracts; /* reopened, and the history could not be told: id -> char *, the id */

@@ -22,7 +22,7 @@ enum {
     LONELY_MOST = 3,
 };
 
-static const int64_t gather_us = 50 * US_PER_MS, retry_us = 3 * US_PER_S;
+static const int64_t gather_us = 50 * US_PER_MS;
 static const int64_t dead_keep_us = 7 * 24 * 3600 * US_PER_S; /* an operator may retry them */
 static const int64_t last_try_us = 5 * US_PER_S;
 
@@ -312,7 +312,7 @@ static void doze(struct archive *a, int64_t us)
 static bool rest(struct archive *a, bool left)
 {
     if (left) {
-        doze(a, retry_us); /* whoever asks meanwhile: that does not bring it back */
+        doze(a, a->retry_us); /* whoever asks meanwhile: that does not bring it back */
     } else {
         while (!a->stop && a->asked == a->done)
             pthread_cond_wait(&a->changed, &a->lock);

@@ -513,7 +513,7 @@ STORE(deliveries_go_with_their_submission)
     CLEANUP(result_free) struct result *result = result_made(VERDICT_ACCEPTED, 1000);
     assert_int_equal(finish_with(s, swept, result), GOT_ONE);
     MUST(store_sweep(s, 1000 + retention_us, 10, &swept_count, &e));
-    assert_int_equal(swept_count, 1);
+    assert_in_range(swept_count, 1, w->backend->archives ? 2 : 1); /* here and there */
     none_due(s, INT64_MAX / 2);
     assert_int_equal(list(s, (struct delivery_filter){ 0 }).count, 0);
 }
