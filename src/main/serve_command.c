@@ -31,6 +31,7 @@ struct server {
     struct health_source sources[4];
     struct engine *engine; /* NULL: an API's */
     struct hint_book *hints;
+    struct llm *llm; /* NULL: none is asked */
     struct service *service;
     struct http *http;
 };
@@ -93,6 +94,7 @@ static bool start_service(struct server *v, struct err *e)
         .lease_us = s->lease_us,
         .drain_us = s->drain_us,
         .hints = v->hints,
+        .llm = v->llm,
         .render_test = render_test,
         .sources = v->sources,
     };
@@ -141,7 +143,7 @@ static bool start_sandbox(struct server *v, struct err *e)
     if (!sandbox_side_start(&v->sandbox, s, false, e))
         return false;
     v->hints = hints_load(s->hints_dir, e);
-    if (!v->hints)
+    if (!v->hints || (s->hints_llm.url && !(v->llm = llm_open(&s->hints_llm, e))))
         return false;
     v->data_fd = data_dir_and_drop_root(s->data_dir, s->user, e);
     return v->data_fd >= 0;
@@ -177,6 +179,7 @@ static void stop(struct server *v)
     http_stop(v->http);
     webhooks_side_done(&v->webhooks);
     service_stop(v->service);
+    llm_free(v->llm);
     hints_free(v->hints);
     storage_close(&v->storage);
     fd_close(v->data_fd);

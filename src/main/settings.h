@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "hints/llm.h"
 #include "job/job.h"
 #include "sandbox/box.h"
 
@@ -49,6 +50,7 @@ struct settings {
 
     bool hints;
     const char *hints_dir;
+    struct llm_config hints_llm;
     int64_t tests_max, files_max, source_bytes;
     struct limits defaults, most;
     int64_t build_cpu_us, build_wall_us, build_memory_bytes, build_output_bytes;

@@ -85,6 +85,7 @@ struct service {
     struct handoff handoff;
     struct calendar calendar; /* of the sweeper */
     bool sweep_on;            /* likewise: more is to go */
+    struct explainer *explainer; /* NULL: no language model is set up */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
     atomic_bool draining;
@@ -127,6 +128,13 @@ void errand_add(struct active *a, enum errand errand);
 void errand_went(struct service *s, bool well);
 /* Do what is due now. */
 void errands_run(struct service *s);
+
+/* explain.c */
+MUST_USE bool explainer_start(struct service *s, struct err *e);
+/* Accepts NULL. What is not answered yet is let go. */
+void explainer_stop(struct explainer *x);
+/* Have a language model look at a result that is kept. Takes both over; returns at once. */
+void explain(struct service *s, struct job *job, struct result *result);
 
 /* watch.c */
 /* Look into the record of every watch, and of every active job for a cancel. */

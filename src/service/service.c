@@ -84,7 +84,8 @@ struct service *service_start(const struct service_config *config, struct catalo
     if (engine)
         crew_announce(s);
     s->events = bus_watch(bus, NULL, on_event, s);
-    s->sweeper_started = start_thread(&s->sweeper, sweeper_main, s, "sweeper", e);
+    bool explains = !engine || !config->llm || explainer_start(s, e);
+    s->sweeper_started = explains && start_thread(&s->sweeper, sweeper_main, s, "sweeper", e);
     if (s->sweeper_started && engine)
         s->puller_started = start_thread(&s->puller, worker_main, s, "puller", e);
     if (!s->sweeper_started || (engine && !s->puller_started)) {
@@ -136,6 +137,7 @@ void service_stop(struct service *s)
     pthread_mutex_unlock(&s->lock);
     if (s->sweeper_started)
         pthread_join(s->sweeper, NULL);
+    explainer_stop(s->explainer);
     bus_unwatch(s->bus, s->events);
     if (!idle) {
         log_error("stop.results_lost", "hint=%s", "they run again after the restart");

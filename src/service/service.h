@@ -18,6 +18,7 @@
 #include "bus/bus.h"
 #include "engine/engine.h"
 #include "hints/hints.h"
+#include "hints/llm.h"
 #include "job/job.h"
 #include "lang/lang.h"
 #include "queue/queue.h"
@@ -49,6 +50,7 @@ struct service_config {
     int64_t lease_us;              /* as the queue's: leases are extended three times as often */
     int64_t drain_us;              /* how long service_drain() lets running jobs finish */
     const struct hint_book *hints; /* borrowed; NULL: no job gets hints */
+    struct llm *llm;               /* borrowed; NULL: no language model is asked for more */
     /* The native face's form of a test's result, appended; for BUS_TEST. NULL: none is announced */
     void (*render_test)(const struct test_result *t, size_t index, struct buf *out);
     /* What the operator should know besides, such as a database behind the store. */

@@ -102,6 +102,8 @@ static void kept(void *arg, enum got won, const struct err *e)
         log_info("result.fenced_off", "id=%s attempt=%d", a->ticket.id, a->ticket.attempt);
     atomic_fetch_add(&s->finished, 1);
     bus_announce(s->bus, a->ticket.id, BUS_FINISHED);
+    if (won == GOT_ONE && s->explainer && llm_fits(a->job, a->result))
+        explain(s, TAKE(a->job), TAKE(a->result));
     leave_queue(a, won);
 }
 
