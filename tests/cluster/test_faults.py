@@ -158,7 +158,7 @@ def test_a_client_that_waits_hears_the_end_although_redis_went_away_meanwhile(ow
 
 
 def test_a_full_redis_refuses_new_ones_and_finishes_what_it_has():
-    with Redis("--maxmemory", "12mb", "--maxmemory-policy", "noeviction") as full, \
+    with Redis("maxmemory 12mb", "maxmemory-policy noeviction") as full, \
             Deployment(full, 1, 1, {"EVALX_LEASE": "10s"}) as d:
         d.api().post("/v1/queue/pause", {})
         tokens, status = [], 201

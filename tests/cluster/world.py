@@ -9,12 +9,9 @@ like any other; a worker that was killed is started again with `start()`.
 """
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,64 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from live import BUILD, Server  # noqa: E402
+from redis_servers import Redis, RedisCluster, Sentinel  # noqa: E402, F401
 
 FINAL = ("finished", "cancelled")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Redis:
-    """redis-server with AOF and data of its own; fsync everysec, as most run it."""
-
-    def __init__(self, *more):
-        self.folder = Path(tempfile.mkdtemp(prefix="evalx-redis-", dir="/var/tmp"))
-        self.port = free_port()
-        self.more = more
-        self.process = None
-
-    @property
-    def url(self):
-        return f"redis://127.0.0.1:{self.port}"
-
-    def start(self):
-        words = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
-                 "--appendonly", "yes", "--save", "", "--daemonize", "no", *self.more]
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: self.say("PING") == "PONG", 20, "Redis answers")
-        return self
-
-    def say(self, *words):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True,
-                              check=False, timeout=30)
-        return done.stdout.strip()
-
-    def info(self, section, name):
-        for line in self.say("INFO", section).splitlines():
-            if line.startswith(name + ":"):
-                return line.split(":", 1)[1].strip()
-        return None
-
-    def send(self, number):
-        self.process.send_signal(number)
-
-    def stop(self, how=signal.SIGTERM):
-        if self.process:
-            self.process.send_signal(how)
-            self.process.send_signal(signal.SIGCONT)
-            self.process.wait(timeout=30)
-        self.process = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Deployment:
