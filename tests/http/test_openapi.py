@@ -158,6 +158,21 @@ def test_the_queue_has_the_shape_of_the_document(api, document):
     check(document, "get", "/v1/languages/{id}", api.get("/v1/languages/klingon"))
 
 
+def test_deliveries_have_the_shape_of_the_document(serve, document):
+    api = serve(EVALX_WEBHOOK_ALLOW="127.0.0.0/8", EVALX_WEBHOOK_SCHEDULE="0,1h")
+    job = {"language": "bash", "source": "true", "webhook_url": "http://127.0.0.1:9/"}
+    token = api.post("/v1/submissions?wait=30", job).json["token"]
+    path, one = "/v1/webhooks/deliveries", "/v1/webhooks/deliveries/{id}"
+    page = api.get(path)
+    check(document, "get", path, page)
+    check(document, "get", path, api.get(f"{path}?limit=x"))
+    (row,) = [row for row in page.json["deliveries"] if row["token"] == token]
+    check(document, "get", one, api.get(f"{path}/{row['id']}"))
+    check(document, "get", one, api.get(f"{path}/x"))
+    check(document, "post", one + "/replay", api.post(f"{path}/{row['id']}/replay"))
+    check(document, "post", one + "/replay", api.post(f"{path}/x/replay"))
+
+
 def test_every_member_of_a_submission_is_known_to_the_server(api, document):
     for name in document["components"]["schemas"]["NewSubmission"]["properties"]:
         answer = api.post("/v1/submissions", {name: {"wrong": ["type"]}, "language": "bash"})
