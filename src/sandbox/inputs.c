@@ -10,8 +10,7 @@
  * one of its own. Making one, and taking it away, costs as much as five other steps of a short run,
  * so a small stdin is written into a file that stays: the tray. A program opens it through a mount
  * that is read-only and knows no times, belongs to somebody else, and is the only one to have it;
- * what could be left on it are locks of a description on its way through a socket, which the kernel
- * clears up a little later. Those are looked for after each run, and cost the file.
+ * no lock on it may outlive a run, or the file is made anew.
  *
  * Inputs that are no regular files (a terminal, a pipe of `evalx run`) are nobody else's and go
  * through as they are.

@@ -35,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,10 +142,12 @@ static bool build_user_space(struct lane *l, struct layer *layer, struct err *e)
         is_weak(layer, true, "allow user namespaces (sysctl user.max_user_namespaces)");
         return true;
     }
-    is_weak(layer, l->setup.one_user, "run as root: each run then is a user of its own");
+    is_weak(
+        layer, l->setup.one_user,
+        "run as root, or install newuidmap and give this user ranges in /etc/subuid and subgid");
     if (l->setup.one_user)
         snprintf(layer->detail, sizeof layer->detail,
-                 "one user for all runs: an ordinary user can map no other");
+                 "one user for all runs: this one can map no other");
     else
         snprintf(layer->detail, sizeof layer->detail, "users from %u", l->setup.first_uid);
     if (!identity_enter_user_ns(l, e))
@@ -196,12 +199,19 @@ static bool build_files(struct lane *l, struct layer *layer, struct err *e)
     return ok;
 }
 
+/* Read through the host's /proc, which is still in sight; it stays with our network namespace. */
+static bool watch_sockets(struct lane *l, struct err *e)
+{
+    l->sockets = open("/proc/self/net/sockstat", O_RDONLY | O_CLOEXEC);
+    return l->sockets >= 0 || err_sys(e, "/proc/self/net/sockstat");
+}
+
 static bool build_init(struct lane *l, struct layer *layer, struct err *e)
 {
     snprintf(layer->detail, sizeof layer->detail, "own /proc, other users invisible");
     snprintf(layer->fix, sizeof layer->fix,
              "/proc must be fully visible (container: unmask it, systempaths=unconfined)");
-    return init_start(l, e);
+    return watch_sockets(l, e) && init_start(l, e);
 }
 
 static bool build_root(struct lane *l, struct layer *layer, struct err *e)
@@ -299,6 +309,32 @@ static void let_server_run(struct lane *l)
         ppoll(&p, 1, &moment, NULL);
 }
 
+/*
+ * Sockets that hold each other, as messages on their way, outlive all processes until the kernel
+ * looks for them, which the end of any socket makes it do a little later. Until then the names and
+ * locks they carry are there for the next run. There is none in a box where nothing runs.
+ */
+static bool sockets_gone(const struct lane *l, struct err *e)
+{
+    enum { PATIENCE_US = 500 * 1000, NAP_US = 200 };
+    int64_t end = mono_us() + PATIENCE_US;
+    for (;;) {
+        int pair[2];
+        int64_t used = cgroup_read(l->sockets, "sockets: used");
+        if (used == 0)
+            return true;
+        if (used < 0)
+            return err_sys(e, "count the sockets");
+        if (mono_us() > end)
+            return err_set(e, ERR_SYSTEM, "sockets of the last run do not end");
+        if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0) {
+            fd_close(pair[0]);
+            fd_close(pair[1]);
+        }
+        usleep(NAP_US);
+    }
+}
+
 /* After a run: make the box as it was. Whatever fails here costs the lane, never a verdict. */
 static bool settle(struct lane *l, bool keep, struct err *e)
 {
@@ -306,7 +342,7 @@ static bool settle(struct lane *l, bool keep, struct err *e)
     l->wiped = false;
     if (l->broken)
         return err_set(e, ERR_SYSTEM, "the box cannot be used again");
-    if (!keep && !space_wipe(l, e))
+    if (!sockets_gone(l, e) || (!keep && !space_wipe(l, e)))
         return false;
     l->wiped = !keep;
     if ((l->cgroup.ops->refresh(&l->cgroup) || l->spawner == 0) && !spawner_restart(l, e))

@@ -114,6 +114,7 @@ struct lane {
     pid_t self, init, spawner;
     int pid_ns;   /* for setns */
     int signals;  /* signalfd: SIGCHLD */
+    int sockets;  /* how many the box's network namespace has: its sockstat */
     int dev_tree; /* device nodes of our own, not attached yet; -1: bind the host's */
     int overlays; /* folders shown with inodes of their own */
     struct ahead ahead;
@@ -164,6 +165,25 @@ MUST_USE bool identity_enter_user_ns(struct lane *l, struct err *e); /* identity
 MUST_USE bool identity_trim_keeper(struct err *e);
 MUST_USE bool identity_trim_lane(struct err *e);
 MUST_USE bool identity_trim_spawner(struct err *e);
+
+/*
+ * subids.c: for the keeper of an ordinary user: the ids that /etc/subuid and /etc/subgid give him
+ * beside his own. users, groups: the first on the host; count 0: none, or nobody to map them.
+ */
+struct subids {
+    uid_t users, groups;
+    int64_t count;
+};
+
+enum { SUBIDS_PER_LANE = 64 };
+#define SUBIDS_USERS  "/usr/bin/newuidmap"
+#define SUBIDS_GROUPS "/usr/bin/newgidmap"
+
+void subids_find(struct subids *ret);
+bool subids_enough(const struct subids *r, int lane);
+/* Write the maps of a lane's namespace: its root is this user, its users are of the range. */
+MUST_USE bool subids_map(const struct subids *r, pid_t pid, const struct lane_setup *s,
+                         struct err *e);
 
 MUST_USE bool seccomp_build(int *ret_fd,
                             struct err *e); /* seccomp.c: the filter as a memory file */

@@ -13,7 +13,6 @@ A comment holds "key: value" lines; an indented line continues the one before.
     needs           "cgroup": cannot be held by resource limits alone; "user": not when all runs are
                     one user, as when an ordinary user runs the sandbox
     roles           two lanes at once, each runs the program with its role as argument
-    late            what the kernel itself clears up only a moment after the last process is gone
     alone           "fails": outside the box, as an ordinary user, it must report breaches
 """
 

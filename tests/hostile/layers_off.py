@@ -69,6 +69,10 @@ LAYERS = {
         "daemon_holds or clone_parent or subreaper or orphans or abstract",
         [("run.c", "    for (;;) {\n        int idle", "    return true;\n    for (;;) {\n        int idle")],
     ),
+    "sockets that outlive processes": (
+        "sockets_in_flight",
+        [("lane.c", "        if (used == 0)", "        if (used >= 0)")],
+    ),
     "strays are not the program": (
         "clone_parent",
         [("run.c", "if (pid == atomic_load(&l->shared->pid)) {", "if (pid != l->spawner && pid != l->init) {")],

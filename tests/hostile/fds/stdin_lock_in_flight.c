@@ -3,7 +3,6 @@
  * attack: leave locks on stdin behind, held by a description that outlives all processes for a
  *         while: on its way through a socket that is on its way through itself
  * stdin: the same for everybody
- * late: sockets that hold each other, listed in /proc/net/unix until then
  * expect: end=exit exit_code=0 out="held\n"
  */
 #include <sys/file.h>
