@@ -33,7 +33,7 @@ local call = redis.call
 
 local function text(n) return string.format('%.0f', n) end
 
-local function head_of(id) return S .. ':r:' .. id end
+local function record_key(id) return S .. ':r:' .. id end
 local function job_of(id) return S .. ':j:' .. id end
 local function outcome_of(id) return S .. ':o:' .. id end
 local function moved_of(id) return S .. ':m:' .. id end
@@ -105,7 +105,7 @@ end
 
 -- ---- records ----
 
-local function record_get(id) return hash(head_of(id)) end
+local function record_get(id) return hash(record_key(id)) end
 
 local function is_final(r) return r.s == FINISHED or r.s == CANCELLED end
 
@@ -120,7 +120,7 @@ end
 
 -- e: state, verdict, attempt, started, finished (numbers), body
 local function record_end(id, r, e, now)
-    call('HSET', head_of(id), 's', e.state, 'v', e.verdict, 'f', text(e.finished),
+    call('HSET', record_key(id), 's', e.state, 'v', e.verdict, 'f', text(e.finished),
         'n', text(math.max(tonumber(r.n or 0), e.attempt)),
         'b', e.started > 0 and text(e.started) or r.b or '0')
     call('SET', outcome_of(id), e.body)
@@ -140,7 +140,7 @@ end
 
 -- The record goes; with moved there is another copy, and what hangs on it stays a while.
 local function record_drop(id, r, moved, now)
-    call('DEL', head_of(id), job_of(id), outcome_of(id))
+    call('DEL', record_key(id), job_of(id), outcome_of(id))
     call('ZREM', DONE, id)
     call('ZREM', EXPIRE, id)
     call('ZREM', FRESH, id)

@@ -12,7 +12,7 @@ if key ~= '' then
     if earlier and same ~= fingerprint then return { -1 } end
     if earlier then return { 0, earlier } end
 end
-if call('EXISTS', head_of(id)) == 1 then return { -2 } end
+if call('EXISTS', record_key(id)) == 1 then return { -2 } end
 
 local r = {}
 for i = 9, #ARGV, 2 do r[ARGV[i]] = ARGV[i + 1] end
@@ -20,15 +20,15 @@ local now = queue_now(ARGV[1])
 local seq = seqs_take((hook ~= '' and back ~= '') and 2 or 1, now)
 local owes = (hook ~= '' and 1 or 0) + (back ~= '' and 2 or 0)
 
-call('HSET', head_of(id), 'q', text(seq), unpack(ARGV, 9))
+call('HSET', record_key(id), 'q', text(seq), unpack(ARGV, 9))
 call('SET', job_of(id), job)
 call('ZADD', OPEN, text(seq), id)
 if key ~= '' then
     call('SET', key_of(key), id .. ' ' .. fingerprint)
-    call('HSET', head_of(id), 'y', key)
+    call('HSET', record_key(id), 'y', key)
 end
 if owes > 0 then
-    call('HSET', head_of(id), 'w', owes)
+    call('HSET', record_key(id), 'w', owes)
     if hook ~= '' then delivery_owe(id, WEBHOOK, hook, r.c, seq) end
     if back ~= '' then delivery_owe(id, CALLBACK, back, r.c, seq + (owes == 3 and 1 or 0)) end
 end

@@ -4,7 +4,7 @@
 local id, drop = ARGV[1], tonumber(ARGV[3])
 local r = record_get(id)
 if not r or not is_final(r) or r.f ~= ARGV[2] then return 0 end
-call('HSET', head_of(id), 'a', 1)
+call('HSET', record_key(id), 'a', 1)
 call('ZREM', FRESH, id)
 local expire = tonumber(call('ZSCORE', EXPIRE, id) or FAR)
 call('ZADD', EXPIRE, text(math.min(expire, drop)), id)

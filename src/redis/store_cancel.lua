@@ -13,5 +13,5 @@ if state == QUEUED then
     queue_ack(id)
     return { 1, tonumber(CANCELLED) }
 end
-if state == RUNNING then call('HSET', head_of(id), 'x', 1) end
+if state == RUNNING then call('HSET', record_key(id), 'x', 1) end
 return { 0, tonumber(state) }

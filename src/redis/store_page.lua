@@ -19,6 +19,6 @@ while #rows < count and (a[i] or b[j]) do
     else
         id, seq, j = b[j], b[j + 1], j + 2
     end
-    rows[#rows + 1] = { id, seq, ARGV[4] == '1' and call('HGETALL', head_of(id)) or {} }
+    rows[#rows + 1] = { id, seq, ARGV[4] == '1' and call('HGETALL', record_key(id)) or {} }
 end
 return rows

@@ -6,7 +6,7 @@
 local id = ARGV[2]
 local r = record_get(id)
 if not r or r.s ~= FINISHED or r.v ~= ARGV[3] then return 0 end
-call('HDEL', head_of(id), 's', 'v', 'f', 'b', 'n', 'x', 'a')
+call('HDEL', record_key(id), 's', 'v', 'f', 'b', 'n', 'x', 'a')
 call('DEL', outcome_of(id))
 call('ZREM', DONE, id)
 call('ZREM', EXPIRE, id)

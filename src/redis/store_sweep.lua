@@ -12,7 +12,7 @@ end
 local function look_again(did)
     local d = hash(delivery_of(did))
     if not d then return nil end
-    if call('EXISTS', head_of(d.j)) == 1 then return nil end
+    if call('EXISTS', record_key(d.j)) == 1 then return nil end
     if d.s == '0' or d.s == '1' then return now + DAY end
     local over = tonumber(d.z or 0) + 7 * DAY
     if over > now then return over end
