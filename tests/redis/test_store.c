@@ -481,6 +481,45 @@ TEST(one_deployment_is_in_one_slot_of_a_cluster)
     assert_false(is_known(x.s, id));
 }
 
+/* ---- how large and how long ---- */
+
+TEST(large_jobs_and_results_come_back_whole)
+{
+    enum { LARGE = 8 * 1024 * 1024 };
+    CLEANUP(site_close) struct site x = fresh_site();
+    CLEANUP(buf_done) struct buf bytes = { 0 };
+    random_bytes(buf_reserve(&bytes, LARGE), LARGE);
+    bytes.len = LARGE;
+    struct job *job = job_made("c", "x");
+    job->tests[0].stdin_data = buf_str(&bytes);
+    char id[TOKEN_TEXT];
+    admit_job(x.s, job, id);
+    CLEANUP(result_free) struct result *r = result_made(VERDICT_ACCEPTED, 0);
+    r->tests = arena_array(&r->arena, 1, sizeof *r->tests);
+    r->test_count = 1;
+    r->tests[0].id = "1";
+    r->tests[0].outcome.verdict = VERDICT_ACCEPTED;
+    r->tests[0].outcome.out = buf_str(&bytes);
+    assert_int_equal(finish_with(x.s, id, r), GOT_ONE);
+    CLEANUP(record_done) struct record back = load(x.s, id, RECORD_JOB | RECORD_RESULT);
+    assert_true(str_eq(back.job->tests[0].stdin_data, buf_str(&bytes)));
+    assert_true(str_eq(back.result->tests[0].outcome.out, buf_str(&bytes)));
+}
+
+TEST(what_is_damaged_is_an_error_and_nothing_else)
+{
+    CLEANUP(site_close) struct site x = fresh_site();
+    struct err e;
+    char id[TOKEN_TEXT];
+    admit(x.s, id);
+    redis_say(redis_shared(), "SET {t}:sub:j:%s \001damaged", id);
+    CLEANUP(record_done) struct record r = { 0 };
+    assert_int_equal(store_load(x.s, id, RECORD_JOB, &r, &e), GOT_FAILED);
+    assert_non_null(strstr(e.text, id));
+    assert_int_equal(state_of(x.s, id), STATE_QUEUED);
+    assert_int_equal(finish(x.s, id, VERDICT_INTERNAL_ERROR), GOT_ONE);
+}
+
 /* ---- how long records live ---- */
 
 TEST(without_a_history_records_live_for_a_day_and_with_one_until_it_has_them)
@@ -566,6 +605,8 @@ int main(void)
         T(an_answer_that_came_too_late_is_no_second_result),
         T(health_names_what_may_lose_jobs),
         T(one_deployment_is_in_one_slot_of_a_cluster),
+        T(large_jobs_and_results_come_back_whole),
+        T(what_is_damaged_is_an_error_and_nothing_else),
         T(without_a_history_records_live_for_a_day_and_with_one_until_it_has_them),
         T(nothing_is_left_behind),
     };
