@@ -16,7 +16,7 @@ from pathlib import Path
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 # What libc, the compiler and the kernel bring: no wrapper needed.
-SYSTEM_FOLDERS = ("sys/", "linux/", "asm/", "asm-generic/", "net/", "netinet/", "arpa/", "bits/")
+SYSTEM_FOLDERS = ("sys/", "gnu/", "linux/", "asm/", "asm-generic/", "net/", "netinet/", "arpa/", "bits/")
 SYSTEM = set(
     """assert ctype dirent dlfcn elf endian errno execinfo fcntl fenv float fnmatch ftw getopt glob
     grp iconv ifaddrs inttypes iso646 langinfo libgen limits link locale malloc math mntent netdb

@@ -2,7 +2,7 @@
 /*
  * artifact.c - files held in memory, and their form on disk.
  *
- * On disk: a line with the version, the compile outcome, the files, and the SHA-256 of all that.
+ * On disk: a line with the version, how the build went, the files, and the SHA-256 of all that.
  * Numbers are eight bytes, little end first; texts and contents are a length and their bytes. The
  * checksum makes a torn or damaged file a miss, so writing needs no fsync.
  */
@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const struct str version = { "evalx-artifact-1\n", 17 };
+static const struct str version = { "evalx-artifact-2\n", 17 };
 
 enum { PAGE = 4096, FILE_LEAST = 3 * 8 /* on disk: two lengths and a mode */ };
 
@@ -125,6 +125,9 @@ bool artifact_write(const struct artifact *a, struct buf *out, struct err *e)
 {
     const struct outcome *c = &a->compile;
     buf_add_str(out, version);
+    put_int(out, c->verdict != VERDICT_ACCEPTED);
+    put_int(out, a->rusage_only);
+    put_str(out, str_of(a->message));
     put_int(out, c->exit_code);
     put_int(out, c->cpu_us);
     put_int(out, c->wall_us);
@@ -207,7 +210,10 @@ static bool checksum_holds(struct str bytes, struct str *body)
 static void get_compile(struct reader *r, struct artifact *a)
 {
     struct outcome *c = &a->compile;
-    c->verdict = VERDICT_ACCEPTED;
+    c->verdict = get_int(r) ? VERDICT_COMPILE_ERROR : VERDICT_ACCEPTED;
+    a->rusage_only = get_int(r) != 0;
+    struct str message = get_str(r);
+    a->message = message.len ? arena_str(&a->arena, message).ptr : NULL;
     c->exit_code = (int)get_int(r);
     c->cpu_us = get_int(r);
     c->wall_us = get_int(r);

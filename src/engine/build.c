@@ -170,19 +170,44 @@ static void count_lookup(struct engine *en, bool hit)
     pthread_mutex_unlock(&en->lock);
 }
 
+static void count_shared(struct engine *en, bool hit)
+{
+    pthread_mutex_lock(&en->lock);
+    if (hit)
+        en->stats.shared_hits++;
+    else
+        en->stats.shared_misses++;
+    pthread_mutex_unlock(&en->lock);
+}
+
+/* Not in this process's cache: from the one all machines share, or made and offered to it. */
+static enum got share_or_make(struct lane *l, struct active *a, struct build *b, struct err *e)
+{
+    struct engine *en = l->en;
+    bool keep = false, claimed;
+    enum got got = GOT_ONE;
+    a->artifact = shared_get(l, a, &claimed);
+    a->cached = a->artifact != NULL;
+    if (en->config.shared)
+        count_shared(en, a->cached);
+    if (!a->artifact)
+        got = make(l, a, b, &a->artifact, &keep, e);
+    bool kept = got == GOT_ONE && (keep || a->cached);
+    if (kept)
+        cache_put(en->cache, a->key, a->artifact);
+    if (claimed)
+        shared_put(en, a->key, kept ? a->artifact : NULL);
+    return got;
+}
+
 static enum got make_and_keep(struct lane *l, struct active *a, struct build *b, struct err *e)
 {
     struct engine *en = l->en;
     /* Another lane may have put it there between our look and our claim. */
     a->artifact = cache_get(en->cache, a->key);
-    bool keep = false;
-    enum got got = GOT_ONE;
     a->cached = a->artifact != NULL;
     count_lookup(en, a->cached);
-    if (!a->artifact)
-        got = make(l, a, b, &a->artifact, &keep, e);
-    if (got == GOT_ONE && keep)
-        cache_put(en->cache, a->key, a->artifact);
+    enum got got = a->artifact ? GOT_ONE : share_or_make(l, a, b, e);
     release_parked(en, a, a->artifact);
     return got;
 }

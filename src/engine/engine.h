@@ -21,6 +21,7 @@
 #include "job/result.h"
 #include "sandbox/box.h"
 
+struct blobs;
 struct engine;
 
 struct engine_config {
@@ -34,6 +35,8 @@ struct engine_config {
     int64_t disk_bytes;         /* writable space of a run; 0: the lane's */
     int64_t collect_bytes;      /* files kept of one run (job.collect), together; 0: 4 MiB */
     int64_t result_bytes;       /* outputs and files kept of all tests of a job; 0: 64 MiB */
+    struct blobs *shared;       /* builds of all machines; borrowed; NULL: none */
+    int64_t shared_bytes_max;   /* larger ones are not offered to it; 0: 16 MiB */
 };
 
 /*
@@ -86,6 +89,7 @@ struct engine_stats {
     int64_t memory_bytes, memory_total_bytes; /* promised to running boxes; at most */
     int64_t jobs_running, runs, rebuilds;
     int64_t cache_hits, cache_misses, cache_bytes;
+    int64_t shared_hits, shared_misses; /* of the misses: another machine had it, or nobody */
 };
 void engine_stats(struct engine *en, struct engine_stats *ret);
 

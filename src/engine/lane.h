@@ -217,6 +217,18 @@ void engine_break_off(struct engine *en);
 /* The thread that makes sure of it; arg is the engine. */
 void *nudge_main(void *arg);
 
+/* ---- shared.c: builds of other machines ---- */
+
+enum { SHARED_KEY = HASH_TEXT + 128 };
+
+/*
+ * The build of a->key that another machine made, waiting for one under way; or NULL: make it.
+ * claimed  the others wait for it: shared_put() must follow, whatever happens
+ */
+struct artifact *shared_get(struct lane *l, const struct active *a, bool *claimed);
+/* Offer it to the others, or (made NULL) let them try themselves. */
+void shared_put(struct engine *en, const char *key, const struct artifact *made);
+
 /* ---- build.c: what a job's programs start from ---- */
 
 /*

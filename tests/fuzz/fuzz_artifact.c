@@ -21,7 +21,7 @@ FUZZ(text)
     CLEANUP(buf_done) struct buf twice = { 0 };
     struct err e;
 
-    buf_add_text(&bytes, "evalx-artifact-1\n");
+    buf_add_text(&bytes, "evalx-artifact-2\n");
     buf_add_str(&bytes, text);
     seal(&bytes);
     CLEANUP(artifact_unref) struct artifact *a = artifact_read(buf_str(&bytes), &e);
