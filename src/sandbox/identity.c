@@ -128,6 +128,9 @@ bool identity_enter_user_ns(struct lane *l, struct err *e)
     if (!l->setup.one_user &&
         (syscall(SYS_setresgid, 0, 0, 0) != 0 || syscall(SYS_setresuid, 0, 0, 0) != 0))
         return err_sys(e, "become the namespace's root");
+    /* Only now may an ordinary user leave his groups, if his own were not all he could map. */
+    if (!l->real_root && !l->setup.one_user && setgroups(0, NULL) != 0)
+        return err_sys(e, "leave all groups");
     prctl(PR_SET_DUMPABLE, 1);
     return true;
 }

@@ -44,7 +44,8 @@ struct keeper_state {
     struct err broken; /* why no lane can be built; kind NONE when fine */
     struct layer why;  /* the same, as doctor shows it */
     bool user_ns;
-    bool root; /* else an ordinary user's keeper */
+    bool root;            /* else an ordinary user's keeper, */
+    struct subids subids; /* who may have some users to give */
     int filter, self;
     int signals;
     cpu_set_t cpus;
@@ -137,11 +138,11 @@ static uid_t lane_root(const struct keeper_state *k, int number)
 static void choose_users(const struct keeper_state *k, struct lane_setup *s)
 {
     s->user_ns = k->user_ns;
-    s->one_user = !k->root;
+    s->one_user = !k->root && !subids_enough(&k->subids, s->lane);
     s->root_uid = lane_root(k, s->lane);
     if (k->user_ns) {
         s->first_uid = (uid_t)(FIRST_UID + s->lane * RUN_UIDS);
-        s->uid_count = k->root ? RUN_UIDS : 1;
+        s->uid_count = k->root ? RUN_UIDS : s->one_user ? 1 : SUBIDS_PER_LANE;
     } else {
         s->first_uid = (uid_t)(PLAIN_FIRST_UID + s->lane % PLAIN_LANES * PLAIN_UIDS);
         s->uid_count = PLAIN_UIDS;
@@ -171,10 +172,14 @@ static bool write_proc(pid_t pid, const char *name, const char *text, struct err
     return true;
 }
 
-/* Root maps ranges; an ordinary user may map nobody but himself, and must give up setgroups(). */
-static bool write_maps(pid_t pid, const struct lane_setup *s, struct err *e)
+/* Root maps ranges; an ordinary user may map nobody but himself, and must give up setgroups(),
+ * unless somebody does it for him. */
+static bool write_maps(const struct keeper_state *k, pid_t pid, const struct lane_setup *s,
+                       struct err *e)
 {
     char users[96], groups[96];
+    if (!k->root && !s->one_user)
+        return subids_map(&k->subids, pid, s, e);
     if (s->one_user) {
         snprintf(users, sizeof users, "%u %u 1\n", s->first_uid, geteuid());
         snprintf(groups, sizeof groups, "%u %u 1\n", s->first_uid, getegid());
@@ -188,12 +193,13 @@ static bool write_maps(pid_t pid, const struct lane_setup *s, struct err *e)
     return write_proc(pid, "uid_map", users, e) && write_proc(pid, "gid_map", groups, e);
 }
 
-static void answer_map(int sock, pid_t pid, const struct lane_setup *s)
+static void answer_map(const struct keeper_state *k, int sock, pid_t pid,
+                       const struct lane_setup *s)
 {
     CLEANUP(wire_done) struct wire w = { 0 };
     struct err mapped, lost;
     err_reset(&mapped);
-    (void)!write_maps(pid, s, &mapped);
+    (void)!write_maps(k, pid, s, &mapped);
     wire_start(&w, WIRE_MAPPED);
     wire_put_err(&w, &mapped);
     (void)!wire_send(sock, &w, &lost);
@@ -251,7 +257,7 @@ static bool build_lane(struct keeper_state *k, int sock, pid_t pid, const struct
         if (w.type == WIRE_BUILT)
             break;
         if (w.type == WIRE_MAP)
-            answer_map(sock, pid, s);
+            answer_map(k, sock, pid, s);
     }
     bool ok = wire_get_int(&w) != 0;
     layers_get(&w, layers);
@@ -376,6 +382,8 @@ static bool prepare_user(struct keeper_state *k, struct err *e)
     k->user_ns = user_namespaces_work();
     if (!k->root && !k->user_ns)
         return err_set(e, ERR_SYSTEM, "not root, and no user namespaces");
+    if (!k->root)
+        subids_find(&k->subids);
     return identity_trim_keeper(e);
 }
 
