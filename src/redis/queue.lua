@@ -6,8 +6,8 @@
 -- KEYS[1] is the queue's own key; all others begin with it and share its hash tag. Times are
 -- microseconds since 1970, of the server's clock; a test passes its own.
 --
---   Q                 hash: seq, turn, ready:P, credit:P (P a priority, 0 low to 2 high), paused,
---                     expired, timer, timer_due, time, tended, doubt, swept
+--   Q                 hash: seq, turn, ready:P, credit:P, head:P (P a priority, 0 low to 2 high;
+--                     head: "entry-id id"), paused, expired, timer, timer_due, time, tended, doubt, swept
 --   Q:entries         hash: id -> "place:P:attempts:seq:pushed:tenant", see entry_get()
 --   Q:lane:P:TENANT   zset: what a tenant has ready, by seq
 --   Q:turns:P         zset: the tenants that have something ready, by whose turn it is
@@ -73,9 +73,23 @@ end
 
 -- ---- streams ----
 
--- The group's last-delivered-id and number of pending entries. Whoever deleted the group or the
--- stream by hand gets a new one behind all that is there: what was lost is found by the audit.
-local function group_of(key)
+-- The id right before another: "5-0" -> "4-18446744073709551615".
+local function before(entry)
+    local ms, n = string.match(entry, '^(%d+)-(%d+)$')
+    if tonumber(n) > 0 then return string.format('%s-%d', ms, tonumber(n) - 1) end
+    return string.format('%.0f-18446744073709551615', tonumber(ms) - 1)
+end
+
+-- A stream's first group, and the one after somebody deleted it: it stands right before the head of a
+-- priority, or behind all that is there. What was delivered by the old one is found by the audit.
+local function group_make(key, p)
+    local head = p and call('HGET', Q, 'head:' .. p)
+    call('XGROUP', 'CREATE', key, GROUP, head and before(string.match(head, '^%S+')) or '$',
+        'MKSTREAM')
+end
+
+-- The group's last-delivered-id and number of pending entries.
+local function group_of(key, p)
     local groups = redis.pcall('XINFO', 'GROUPS', key)
     if not groups.err then
         for _, g in ipairs(groups) do
@@ -84,20 +98,32 @@ local function group_of(key)
             if f.name == GROUP then return f['last-delivered-id'], f.pending end
         end
     end
-    call('XGROUP', 'CREATE', key, GROUP, '$', 'MKSTREAM')
-    return group_of(key)
+    group_make(key, p)
+    return group_of(key, p)
 end
 
 -- The first entry of a stream nobody has read yet, and its id; nil: there is none.
-local function undelivered(key)
-    local last = group_of(key)
+local function undelivered(key, p)
+    local last = group_of(key, p)
     local found = call('XRANGE', key, '(' .. last, '+', 'COUNT', 1)[1]
     if found then return found[2][2], found[1] end
     return nil
 end
 
+-- The head of a priority, as noted, and its entry; nil: there is none, or a waiting XREADGROUP took it.
+local function head_of(p)
+    local text = call('HGET', Q, 'head:' .. p)
+    if not text then return nil end
+    local entry, id = string.match(text, '^(%S+) (.*)$')
+    local pending = redis.pcall('XPENDING', stream(p), GROUP, entry, entry, 1)
+    if pending.err then group_make(stream(p), p) end
+    if pending.err or #pending == 0 then return id, entry end
+    call('HDEL', Q, 'head:' .. p)
+    return nil
+end
+
 local function head_is(p, id)
-    local head = undelivered(stream(p))
+    local head = head_of(p)
     return head == id
 end
 
@@ -105,6 +131,7 @@ local function stream_take(p, id, entry)
     call('XACK', stream(p), GROUP, entry)
     call('XDEL', stream(p), entry)
     call('HDEL', out(p), id)
+    if call('HGET', Q, 'head:' .. p) == entry .. ' ' .. id then call('HDEL', Q, 'head:' .. p) end
 end
 
 local function out_get(x)
@@ -132,14 +159,14 @@ end
 -- The lane lost its last one: its tenant has no turn any more, unless it has the head.
 local function turn_check(x)
     if call('ZCARD', lane(x)) > 0 then return end
-    local head = undelivered(stream(x.p))
+    local head = head_of(x.p)
     local h = head and entry_get(head)
     if not (h and h.tenant == x.tenant) then call('ZREM', turns(x.p), x.tenant) end
 end
 
 -- Put the next one of a priority into its stream, if none is there.
 local function fill(p)
-    if undelivered(stream(p)) or paused() then return end
+    if head_of(p) or paused() then return end
     while true do
         local tenant = call('ZRANGE', turns(p), 0, 0)[1]
         if not tenant then return end
@@ -154,6 +181,7 @@ local function fill(p)
                 local entry = call('XADD', stream(p), '*', 'i', id, 'a', x.attempts + 1,
                     'u', string.format('%.0f', x.pushed))
                 call('HSET', out(p), id, entry .. ' ')
+                call('HSET', Q, 'head:' .. p, entry .. ' ' .. id)
                 entry_put(x, 's')
                 return
             end
@@ -163,7 +191,7 @@ end
 
 -- The head goes back to its lane.
 local function unfill(p)
-    local id, entry = undelivered(stream(p))
+    local id, entry = head_of(p)
     if not id then return end
     stream_take(p, id, entry)
     local x = entry_get(id)
@@ -192,7 +220,7 @@ local function line_up(x, now, due)
     if not call('ZSCORE', turns(x.p), x.tenant) then
         call('ZADD', turns(x.p), next_turn(), x.tenant)
     end
-    local head = undelivered(stream(x.p))
+    local head = head_of(x.p)
     local h = head and entry_get(head)
     if h and h.tenant == x.tenant and h.seq > x.seq then unfill(x.p) end
     fill(x.p)

@@ -6,7 +6,7 @@ local now, name = queue_now(ARGV[1]), ARGV[2]
 call('ZREM', WORKERS, name)
 call('HDEL', WORKER, name)
 for p = 0, 2 do
-    group_of(stream(p))
+    group_of(stream(p), p)
     local left = 0
     for _, pending in ipairs(call('XPENDING', stream(p), GROUP, '-', '+', 1000, name)) do
         local found = call('XRANGE', stream(p), pending[1], pending[1])[1]

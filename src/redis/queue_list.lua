@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Entries of one place, in their order.   KEYS Q   ARGV now place offset limit
 --   ->  as queue_view.lua, one after the other
 -- include queue.lua
@@ -12,7 +12,7 @@ advance(queue_now(ARGV[1]))
 -- is not asked for. Lanes are { tenant, count, taken, head }, the first is whose turn it is.
 local function ring_of(p)
     local ring = { ready = 0, first = 1 }
-    local head = undelivered(stream(p))
+    local head = head_of(p)
     local h = head and entry_get(head)
     for _, tenant in ipairs(call('ZRANGE', turns(p), 0, -1)) do
         local l = { p = p, tenant = tenant, taken = 0 }

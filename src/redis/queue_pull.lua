@@ -35,24 +35,31 @@ local function hand_out_again()
     end
 end
 
+local function read_head(p)
+    return redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', 1, 'STREAMS', stream(p), '>')
+end
+
 -- The head of a priority, leased to the consumer, if it is what we think. False: there is none, what
 -- is counted was delivered to somebody who has not told yet.
 local function take(p)
-    local read = redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', 1, 'STREAMS',
-        stream(p), '>')
+    local read = read_head(p)
+    if read and read.err then
+        group_of(stream(p), p)
+        read = read_head(p)
+    end
     if not read or read.err then
         fill(p)
-        return undelivered(stream(p)) ~= nil
+        return head_of(p) ~= nil
     end
-    local entry, fields = read[1][2][1][1], read[1][2][1][2]
-    local x = fields and entry_get(fields[2])
-    local known = x and x.place == 's' and out_get(x)
-    if known ~= entry then -- put there by hand
+    local entry, id = read[1][2][1][1], read[1][2][1][2][2]
+    local x = id and entry_get(id)
+    if not x or x.place ~= 's' or out_get(x) ~= entry then -- put there by hand
         call('XACK', stream(p), GROUP, entry)
         call('XDEL', stream(p), entry)
         fill(p)
         return true
     end
+    call('HDEL', Q, 'head:' .. p)
     lease(x, entry, this_pull, ends)
     fill(p)
     hand_out(x, entry)
@@ -109,7 +116,8 @@ if timer[1] == puller then
     end
 end
 if #ret == 0 then -- the caller waits next: on streams that must be there
-    for _, key in ipairs({ stream(0), stream(1), stream(2), WAKE }) do group_of(key) end
+    for p = 0, 2 do group_of(stream(p), p) end
+    group_of(WAKE)
 end
 if #ret == 0 and due then
     local theirs = timer[1] and timer[1] ~= puller and tonumber(timer[2])

@@ -13,7 +13,7 @@ end
 
 for p = 0, 2 do
     ret[#ret + 1] = tonumber(call('HGET', Q, 'ready:' .. p) or 0) + call('ZCARD', delayed(p))
-    look((undelivered(stream(p))))
+    look((head_of(p)))
     for _, tenant in ipairs(call('ZRANGE', turns(p), 0, 99)) do
         look(call('ZRANGE', lane({ p = p, tenant = tenant }), 0, 0)[1])
     end

@@ -67,7 +67,7 @@ local function mend_strays(p)
 end
 
 local function mend(p)
-    local last = group_of(stream(p))
+    local last = group_of(stream(p), p)
     local all = call('HGETALL', out(p))
     for i = 1, #all, 2 do
         local entry, worker = string.match(all[i + 1], '^(%S+) (.*)$')
@@ -80,12 +80,29 @@ local function mend(p)
     end
 end
 
+-- The head as noted against what the group would deliver: who moved the group is put right, who lost
+-- the note gets it back.
+local function mend_head(p)
+    local id, entry = undelivered(stream(p), p)
+    local noted, noted_entry = head_of(p)
+    if noted_entry == entry then return end
+    if noted and call('XRANGE', stream(p), noted_entry, noted_entry)[1] then
+        call('XGROUP', 'SETID', stream(p), GROUP, before(noted_entry))
+        return
+    end
+    call('HDEL', Q, 'head:' .. p)
+    if id and call('HGET', out(p), id) == entry .. ' ' then
+        call('HSET', Q, 'head:' .. p, entry .. ' ' .. id)
+    end
+end
+
 -- Streams, groups and leases against what should be in them.
 local function audit()
     local pendings, wrong = 0, {}
     for p = 0, 2 do
-        local _, pending = group_of(stream(p))
-        local count, head = call('XLEN', stream(p)), undelivered(stream(p)) and 1 or 0
+        mend_head(p)
+        local _, pending = group_of(stream(p), p)
+        local count, head = call('XLEN', stream(p)), undelivered(stream(p), p) and 1 or 0
         wrong[p] = count ~= call('HLEN', out(p)) or pending + head ~= count
         pendings = pendings + pending
     end
@@ -128,7 +145,7 @@ local function lane_lost()
         local ready = tonumber(call('HGET', Q, 'ready:' .. p) or 0)
         if call('ZCARD', turns(p)) <= 100 then
             if ready ~= ready_of(p) then return true end
-        elseif not undelivered(stream(p)) and not paused() then
+        elseif not head_of(p) and not paused() then
             return true
         end
     end

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Who announced itself lately.   KEYS Q   ARGV now   ->  name, seen, slots, running, started, languages
 -- include queue.lua
 local since = string.format('%.0f', queue_now(ARGV[1]) - GONE)

@@ -116,6 +116,7 @@ TEST(a_worker_that_dies_before_it_knows_its_job_has_used_an_attempt)
     push(&b, "job", 1, 0);
     push(&b, "next", 1, 0);
     for (int attempt = 1; attempt <= 3; attempt++) {
+        tend(&b);
         ghost_reads(1);
         tend(&b); /* its lease begins when it is found */
         is_sound(2);
@@ -136,6 +137,7 @@ TEST(what_a_dead_worker_had_does_not_hide_what_is_behind_it)
     CLEANUP(end_close) struct end b = end_open(LEASE_US, test_clock);
     push(&b, "job", 1, 0);
     push(&b, "next", 1, 0);
+    tend(&b);
     ghost_reads(1);
     struct ticket t;
     assert_int_equal(pull_within(&b, 0, &t), GOT_ONE);
@@ -528,6 +530,7 @@ TEST(what_was_handed_to_a_process_while_it_stopped_goes_back_at_once)
     CLEANUP(end_close) struct end b = end_open(LEASE_US, NULL);
     struct end a = end_open(LEASE_US, NULL);
     push(&b, "job", 1, 0);
+    tend(&b); /* there is a group */
     struct ticket t;
     announce(&a);
     char name[128];
