@@ -137,7 +137,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "usage: room COUNT FOLDER|redis://...\n"), 2;
     open_all(argv[2]);
     sem_init(&told, 0, 0);
-    char (*ids)[TOKEN_TEXT] = calloc((size_t)count, sizeof *ids);
+    char(*ids)[TOKEN_TEXT] = calloc((size_t)count, sizeof *ids);
     CHECK(ids);
 
     struct err e;

@@ -3,8 +3,8 @@
  * zip.h - short texts that resemble each other, made small: zstd with a text of their kind as the
  * dictionary, which brings 500 bytes of JSON to 150 where plain zstd gets to 400.
  *
- * Layout   one byte: the number of the dictionary (0: stored as it is), then a zstd frame (RFC 8878)
- *          whose header tells the size. So a dictionary must never be changed: a new one gets a new
+ * Layout   one byte: the number of the dictionary (0: stored as it is), then a zstd frame (RFC
+ * 8878) whose header tells the size. So a dictionary must never be changed: a new one gets a new
  *          number, and the old one stays to read what was packed with it.
  * Threads  any, for every call.
  */

@@ -116,7 +116,8 @@ static void put_location(struct request *r, const char *token)
     reply_header(r, "Location", arena_printf(&r->arena, "/v1/submissions/%s", token));
 }
 
-/* "store": false: who waited has the answer now. One that somebody is to be told of stays a while. */
+/* "store": false: who waited has the answer now. One that somebody is to be told of stays a while.
+ */
 static void forget(struct request *r, const struct record *record)
 {
     struct err ignored; /* then it goes a few minutes later */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store of a cluster. A record is a small hash and two packed texts; what changes it are scripts
- * (store.lua tells the keys), each of which also does what follows from the change: an admission
- * puts the id in line, an end takes it out and makes deliveries due. So a job costs two writes
- * beside the queue's own, and no crash can come between a result and its consequences.
+ * The store of a cluster. A record is a small hash and two packed texts; what changes it are
+ * scripts (store.lua tells the keys), each of which also does what follows from the change: an
+ * admission puts the id in line, an end takes it out and makes deliveries due. So a job costs two
+ * writes beside the queue's own, and no crash can come between a result and its consequences.
  *
  * An admission does not wait: it is sent, and sync() waits for the answers to all that this thread
- * has sent. They share one connection and arrive in order, so what was admitted can be loaded before
- * its answer is here. A key is different: whether it is new must be known at once.
+ * has sent. They share one connection and arrive in order, so what was admitted can be loaded
+ * before its answer is here. A key is different: whether it is new must be known at once.
  *
- * Answers may be lost with a connection though the server did what was asked. A finish sent again is
- * told that it has won, as the first time; an admission nobody heard of is a job nobody asks for.
+ * Answers may be lost with a connection though the server did what was asked. A finish sent again
+ * is told that it has won, as the first time; an admission nobody heard of is a job nobody asks
+ * for.
  *
- * Nothing has a time to live of Redis's: one process's sweep() drops what has expired, in one script
- * with its index entries, so lists and totals never show what is gone.
+ * Nothing has a time to live of Redis's: one process's sweep() drops what has expired, in one
+ * script with its index entries, so lists and totals never show what is gone.
  */
 #include "redis/store_redis.h"
 
@@ -423,8 +424,7 @@ static void redis_store_health(struct store *store, char *detail, size_t detail_
         snprintf(detail, detail_size, "Redis may evict jobs when its memory is full (%s)",
                  state.policy);
         snprintf(fix, fix_size, "set maxmemory-policy noeviction in redis.conf");
-    } else if (state.memory_max_bytes > 0 &&
-               state.memory_bytes > state.memory_max_bytes / 10 * 9) {
+    } else if (state.memory_max_bytes > 0 && state.memory_bytes > state.memory_max_bytes / 10 * 9) {
         snprintf(detail, detail_size, "Redis has used %" PRId64 " of %" PRId64 " MiB",
                  state.memory_bytes >> 20, state.memory_max_bytes >> 20);
         snprintf(fix, fix_size, "raise maxmemory, or let records live shorter");

@@ -64,13 +64,12 @@ static inline void ask_init(struct ask *a, const struct store_redis *s, struct r
 
 static inline struct redis_call ask_call(const struct ask *a)
 {
-    return (struct redis_call){ .script = a->script, .words = a->words, .count = a->count,
-                                .keys = 2 };
+    return (
+        struct redis_call){ .script = a->script, .words = a->words, .count = a->count, .keys = 2 };
 }
 
 /* The answer, or NULL: e begins with "store". */
-static inline struct redis_reply *ask_now(struct store_redis *s, const struct ask *a,
-                                          struct err *e)
+static inline struct redis_reply *ask_now(struct store_redis *s, const struct ask *a, struct err *e)
 {
     struct redis_call call = ask_call(a);
     struct redis_reply *reply = redis_ask(s->redis, &call, e);

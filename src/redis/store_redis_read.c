@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading records. Two sorted sets by seq are the whole index: what is not final and what is. A list
- * without a filter takes its page from them and its total from their sizes; one with a filter looks
- * at heads, page by page from the newest, until its own page is full, and goes on for the total over
- * at most TOTAL_SCAN more records: beyond that the total is what was found until there. A filter by
- * metadata also unpacks the jobs it looks at.
+ * Reading records. Two sorted sets by seq are the whole index: what is not final and what is. A
+ * list without a filter takes its page from them and its total from their sizes; one with a filter
+ * looks at heads, page by page from the newest, until its own page is full, and goes on for the
+ * total over at most TOTAL_SCAN more records: beyond that the total is what was found until there.
+ * A filter by metadata also unpacks the jobs it looks at.
  */
 #include "base/clock.h"
 #include "redis/store_redis.h"
@@ -122,8 +122,8 @@ static bool head_matches(const struct redis_reply *head, const struct store_filt
 }
 
 /*
- * The packed jobs of a page in one answer, for a filter by metadata; where the head already says no,
- * a key that nobody has stands in.
+ * The packed jobs of a page in one answer, for a filter by metadata; where the head already says
+ * no, a key that nobody has stands in.
  */
 static struct redis_reply *ask_jobs(struct listing *l, const struct redis_reply *page,
                                     struct err *e)
@@ -159,7 +159,7 @@ static enum got metadata_matches(struct listing *l, const char *id, struct str p
     if (!body_job(l->s, &r, packed, e))
         return GOT_FAILED;
     return record_metadata_is(r.job->metadata, l->f->metadata_key, l->f->metadata_value) ? GOT_ONE
-                                                                                        : GOT_NONE;
+                                                                                         : GOT_NONE;
 }
 
 /* GOT_NONE: not what the filter wants, or gone meanwhile. job: packed, for a filter by metadata. */
@@ -186,8 +186,7 @@ static bool give(struct listing *l, const char *id, const struct redis_reply *he
     return got != GOT_FAILED;
 }
 
-static bool see_row(struct listing *l, const struct redis_reply *row, struct str job,
-                    struct err *e)
+static bool see_row(struct listing *l, const struct redis_reply *row, struct str job, struct err *e)
 {
     char id[TOKEN_TEXT];
     reply_text(redis_at(row, 0), id, sizeof id);
@@ -268,8 +267,8 @@ static bool count_all(struct store_redis *s, int64_t *ret, struct err *e)
     for (size_t i = 0; i < COUNT_OF(sets); i++) {
         char key[KEY_TEXT + 8];
         snprintf(key, sizeof key, "%s:%s", s->key, sets[i]);
-        CLEANUP(redis_reply_free) struct redis_reply *reply =
-            redis_words(s->redis, e, "ZCARD", key);
+        CLEANUP(redis_reply_free)
+        struct redis_reply *reply = redis_words(s->redis, e, "ZCARD", key);
         if (!reply)
             return err_add(e, "store");
         total += redis_int(reply);
@@ -345,8 +344,8 @@ bool redis_store_unarchived(struct store *store, int max, void (*fn)(void *arg, 
     char key[KEY_TEXT + 8], last[24];
     snprintf(key, sizeof key, "%s:fresh", s->key);
     snprintf(last, sizeof last, "%d", max - 1);
-    CLEANUP(redis_reply_free) struct redis_reply *ids =
-        redis_words(s->redis, e, "ZRANGE", key, "0", last);
+    CLEANUP(redis_reply_free)
+    struct redis_reply *ids = redis_words(s->redis, e, "ZRANGE", key, "0", last);
     if (!ids)
         return err_add(e, "store");
     for (size_t i = 0; i < redis_count(ids); i++) {

@@ -23,7 +23,8 @@ const char *delivery_kind_name(enum delivery_kind k)
 
 void delivery_id(enum delivery_kind kind, const char *job_id, char *out)
 {
-    size_t len = (size_t)snprintf(out, DELIVERY_TEXT, "%s", kind == DELIVERY_WEBHOOK ? "msg_" : "cb_");
+    size_t len =
+        (size_t)snprintf(out, DELIVERY_TEXT, "%s", kind == DELIVERY_WEBHOOK ? "msg_" : "cb_");
     for (; *job_id && len < DELIVERY_TEXT - 1; job_id++)
         if (*job_id != '-')
             out[len++] = *job_id;

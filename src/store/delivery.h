@@ -42,8 +42,8 @@ struct delivery {
     char url[DELIVERY_URL];
     enum delivery_kind kind;
     enum delivery_state state;
-    int attempts;                /* made so far, of this round: replay starts at 0 again */
-    int64_t created_us, due_us;  /* wall clock; due_us: PENDING alone */
+    int attempts;               /* made so far, of this round: replay starts at 0 again */
+    int64_t created_us, due_us; /* wall clock; due_us: PENDING alone */
 };
 
 /* One attempt, for the log; the last DELIVERY_LOG are kept. */
@@ -83,7 +83,8 @@ struct delivery_ops {
     bool (*settle)(struct store *s, const struct delivery *d, const struct delivery_attempt *a,
                    enum delivery_state state, int64_t due_us, struct err *e);
 
-    /* Send again: PENDING and due at now_us, attempts 0, the log kept. GOT_NONE: unknown, or OWED. */
+    /* Send again: PENDING and due at now_us, attempts 0, the log kept. GOT_NONE: unknown, or OWED.
+     */
     enum got (*replay)(struct store *s, const char *id, int64_t now_us, struct err *e);
 
     /* attempts: called for each, oldest first; may be NULL. GOT_NONE: unknown. */

@@ -12,8 +12,8 @@
 MUST_USE bool record_read_job(struct record *r, struct str json, struct err *e);
 MUST_USE bool record_read_result(struct record *r, struct str json, struct err *e);
 
-/* Whether an object's key has that value: a text equals itself, a number or a boolean its JSON text;
- * nothing else can be asked for. metadata: JSON, or NULL */
+/* Whether an object's key has that value: a text equals itself, a number or a boolean its JSON
+ * text; nothing else can be asked for. metadata: JSON, or NULL */
 bool record_metadata_is(const char *metadata, const char *key, const char *value);
 
 static inline bool state_final(enum job_state s)

@@ -78,9 +78,9 @@ struct store;
 
 struct store_ops {
     const char *scheme;
-    bool is_queue; /* admit() puts the job in line, finish() acks (an internal_error: buries, with its
-                    * message), cancel() drops and reopen() retries it, in the same write: the caller
-                    * need not do so again */
+    bool is_queue; /* admit() puts the job in line, finish() acks (an internal_error: buries, with
+                    * its message), cancel() drops and reopen() retries it, in the same write: the
+                    * caller need not do so again */
     const struct delivery_ops *deliveries;
 
     /*

@@ -401,7 +401,8 @@ static bool memory_unfinished(struct store *s, void (*fn)(void *arg, const struc
 static int by_finish(const void *a, const void *b)
 {
     const struct kept *x = *(const struct kept *const *)a, *y = *(const struct kept *const *)b;
-    return (x->head.finished_us > y->head.finished_us) - (x->head.finished_us < y->head.finished_us);
+    return (x->head.finished_us > y->head.finished_us) -
+           (x->head.finished_us < y->head.finished_us);
 }
 
 static bool memory_unarchived(struct store *s, int max, void (*fn)(void *arg, struct record *r),

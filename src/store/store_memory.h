@@ -14,7 +14,7 @@ struct kept {
     int priority;
     enum verdict verdict;
     bool archived, owes;
-    bool forget; /* no history is to have it */
+    bool forget;                        /* no history is to have it */
     char *language, *tenant, *metadata; /* NULL */
     struct buf job, result;
     struct kept *older, *newer;
@@ -41,8 +41,8 @@ struct memory {
     struct store_config config;
 
     pthread_mutex_t lock; /* guards what follows */
-    struct map ids;  /* -> struct kept */
-    struct map keys; /* -> struct kept_key */
+    struct map ids;       /* -> struct kept */
+    struct map keys;      /* -> struct kept_key */
     struct kept *newest, *oldest;
     int64_t last_seq;
     struct map sendings; /* id -> struct sending */

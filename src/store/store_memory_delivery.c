@@ -160,8 +160,7 @@ static bool memory_settle(struct store *s, const struct delivery *d,
     return true;
 }
 
-static enum got memory_replay(struct store *s, const char *id, int64_t now_us,
-                              UNUSED struct err *e)
+static enum got memory_replay(struct store *s, const char *id, int64_t now_us, UNUSED struct err *e)
 {
     struct memory *m = memory_lock(s);
     struct sending *x = map_get(&m->sendings, id);

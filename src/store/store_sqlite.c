@@ -60,24 +60,26 @@ static const char *const schema[] = {
     " retention_us INTEGER NOT NULL,"
     " expires_us INTEGER," /* to be swept then: its retention, or its copy in a history is enough */
     " archived INTEGER NOT NULL," /* 1: a history has it; -1: none is to have it */
-    " owes INTEGER NOT NULL," /* deliveries */
+    " owes INTEGER NOT NULL,"     /* deliveries */
     " metadata TEXT);"
     "CREATE TEMP TABLE moves(old INTEGER PRIMARY KEY, new INTEGER NOT NULL);"
     "INSERT INTO moves SELECT"
     " seq, max(created_us - n) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) + n"
     " FROM (SELECT seq, created_us, row_number() OVER (ORDER BY seq) AS n FROM submissions);"
     "INSERT INTO submissions_2 SELECT new, id, state, language, verdict, priority, NULL, attempts,"
-    " cancel_asked, created_us, 0, started_us, finished_us, retention_us, expires_us, 0, 0, metadata"
+    " cancel_asked, created_us, 0, started_us, finished_us, retention_us, expires_us, 0, 0, "
+    "metadata"
     " FROM submissions CROSS JOIN moves ON old = seq ORDER BY seq;"
     "CREATE TABLE jobs_2(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
     "INSERT INTO jobs_2 SELECT new, body FROM jobs CROSS JOIN moves ON old = seq ORDER BY seq;"
     "CREATE TABLE results_2(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
-    "INSERT INTO results_2 SELECT new, body FROM results CROSS JOIN moves ON old = seq ORDER BY seq;"
+    "INSERT INTO results_2 SELECT new, body FROM results CROSS JOIN moves ON old = seq ORDER BY "
+    "seq;"
     "DROP TABLE moves;"
     "CREATE TABLE keys("
     " key TEXT PRIMARY KEY,"
     " id TEXT NOT NULL,"
-    " fingerprint TEXT," /* of the job it came with */
+    " fingerprint TEXT,"                           /* of the job it came with */
     " expires_us INTEGER NOT NULL) WITHOUT ROWID;" /* then it goes, unless its record is here */
     "INSERT INTO keys SELECT key, id, NULL, created_us + 86400000000 FROM submissions"
     " WHERE key IS NOT NULL;"
@@ -101,7 +103,7 @@ static const char *const schema[] = {
     " attempts INTEGER NOT NULL,"
     " created_us INTEGER NOT NULL,"
     " due_us INTEGER NOT NULL,"
-    " leased INTEGER NOT NULL," /* somebody has it until due_us */
+    " leased INTEGER NOT NULL,"     /* somebody has it until due_us */
     " settled_us INTEGER NOT NULL," /* when the last attempt was noted; 0: none yet */
     " url TEXT NOT NULL);"
     "CREATE INDEX deliveries_job ON deliveries(job);"
@@ -117,6 +119,8 @@ static const char *const schema[] = {
     " error TEXT NOT NULL);"
     "CREATE INDEX delivery_attempts_of ON delivery_attempts(delivery);",
 };
+
+const int sqlite_schema_version = COUNT_OF(schema);
 
 static char *copy(const char *text)
 {

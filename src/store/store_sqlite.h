@@ -41,6 +41,8 @@ struct store_sqlite {
     struct map arriving;  /* id -> struct admission, until it is committed or has failed */
 };
 
+extern const int sqlite_schema_version;
+
 /* A statement without rows. */
 static inline bool sqlite_run(struct db_stmt *s, struct err *e)
 {

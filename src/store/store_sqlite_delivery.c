@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deliveries in tables of their own. A lease is a due time in the future: who does not settle has
- * it come again by itself. What a crash takes of this (a settled attempt at most) is done once more,
- * under the same id, so nothing here waits for the disk; readers let the writer catch up first.
+ * it come again by itself. What a crash takes of this (a settled attempt at most) is done once
+ * more, under the same id, so nothing here waits for the disk; readers let the writer catch up
+ * first.
  */
 #include "base/clock.h"
 #include "store/store_sqlite.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How records end: finished, cancelled, moved to a history, removed, swept. Whatever follows from an
- * end (deliveries that become due, keys that are free again) is in the same write.
+ * How records end: finished, cancelled, moved to a history, removed, swept. Whatever follows from
+ * an end (deliveries that become due, keys that are free again) is in the same write.
  */
 #include "store/store_sqlite.h"
 
@@ -201,10 +201,11 @@ static bool make_fresh(struct db_conn *c, const struct row *row, int64_t finishe
                        int64_t retention_us, struct err *e)
 {
     CLEANUP(db_stmt_done)
-    struct db_stmt *s = db_query(c,
-                                 "UPDATE submissions SET archived = min(archived, 0), finished_us = ?2,"
-                                 " expires_us = nullif(?3, 0) WHERE seq = ?1",
-                                 e);
+    struct db_stmt *s =
+        db_query(c,
+                 "UPDATE submissions SET archived = min(archived, 0), finished_us = ?2,"
+                 " expires_us = nullif(?3, 0) WHERE seq = ?1",
+                 e);
     if (!s)
         return false;
     db_bind_int(s, 1, row->seq);
@@ -349,7 +350,8 @@ static bool delete_rest(struct db_conn *c, const char *id, struct err *e)
 {
     static const char *const texts[] = {
         "DELETE FROM keys WHERE id = ?",
-        "DELETE FROM delivery_attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE job = ?)",
+        "DELETE FROM delivery_attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE job = "
+        "?)",
         "DELETE FROM deliveries WHERE job = ?",
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -472,7 +474,8 @@ static bool write_sweep(struct db_conn *c, void *arg, struct err *e)
     struct sweep *sweep = arg;
     enum got got = GOT_NONE;
     struct expired x;
-    while (sweep->swept < sweep->batch && (got = find_expired(c, sweep->now_us, &x, e)) == GOT_ONE) {
+    while (sweep->swept < sweep->batch &&
+           (got = find_expired(c, sweep->now_us, &x, e)) == GOT_ONE) {
         if (!delete_row(c, x.seq, e) || (!x.archived && !delete_rest(c, x.id, e)))
             return false;
         sweep->swept++;

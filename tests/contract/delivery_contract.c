@@ -78,8 +78,7 @@ static struct delivery look(struct store *s, const char *id, struct log *log)
     struct err e;
     struct delivery d;
     memset(&d, 0xee, sizeof d);
-    enum got got =
-        s->ops->deliveries->load(s, id, &d, log ? see_attempt : NULL, log, &e);
+    enum got got = s->ops->deliveries->load(s, id, &d, log ? see_attempt : NULL, log, &e);
     if (got == GOT_FAILED)
         fail_msg("load: %s", e.text);
     assert_int_equal(got, GOT_ONE);

@@ -205,12 +205,11 @@ STORE(a_long_history_is_paged_and_filtered)
                                                         .language = "cpp" },
                                  75),
                      75);
-    assert_int_equal(count_pages(s,
-                                 (struct store_filter){ .limit = 2,
-                                                        .metadata_key = "user",
-                                                        .metadata_value = "ann" },
-                                 9),
-                     9);
+    assert_int_equal(
+        count_pages(
+            s, (struct store_filter){ .limit = 2, .metadata_key = "user", .metadata_value = "ann" },
+            9),
+        9);
 
     struct seen seen = { 0 };
     struct store_filter f = { .limit = 1, .offset = 333 };
@@ -263,11 +262,14 @@ STORE(list_gives_the_parts_asked_for)
 }
 
 static const struct CMUnitTest tests[] = {
-    T(history_is_listed_newest_first),  T(history_is_filtered),
-    T(history_is_filtered_by_metadata), T(a_cursor_pages_through_all_of_history),
+    T(history_is_listed_newest_first),
+    T(history_is_filtered),
+    T(history_is_filtered_by_metadata),
+    T(a_cursor_pages_through_all_of_history),
     T(history_tells_what_was_not_archived),
     T(a_long_history_is_paged_and_filtered),
-    T(cursors_never_come_back),         T(list_gives_the_parts_asked_for),
+    T(cursors_never_come_back),
+    T(list_gives_the_parts_asked_for),
 };
 
 int main(void)

@@ -47,7 +47,8 @@ static void sqlite_open(struct world *w)
     char path[80];
     snprintf(path, sizeof path, "%s/s.db", w->folder);
     MUST(w->db = db_open(path, &e));
-    MUST(w->s = store_sqlite_open(w->db, &(struct store_config){ .retention_us = retention_us }, &e));
+    MUST(w->s =
+             store_sqlite_open(w->db, &(struct store_config){ .retention_us = retention_us }, &e));
 }
 
 static void sqlite_close(struct world *w)

@@ -7,9 +7,11 @@
 #include "base/hash.h"
 #include "drivers/zip.h"
 
+static const char first[] = "{\"language\":\"c\",\"source\":\"int main(void) { return 0; }\"}";
+static const char second[] = "{\"verdict\":\"accepted\",\"attempt\":1,\"score\":1,\"cpu_us\":0}";
 static const struct str dictionaries[] = {
-    { "{\"language\":\"c\",\"source\":\"int main(void) { return 0; }\"}", 57 },
-    { "{\"verdict\":\"accepted\",\"attempt\":1,\"score\":1,\"cpu_us\":0}", 59 },
+    { first, sizeof first - 1 },
+    { second, sizeof second - 1 },
 };
 
 static struct zip *zip(int count)
