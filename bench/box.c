@@ -9,7 +9,8 @@
  * at least has to do. The two take turns run by run, so that both see the same machine. The caller
  * sits on the lane's core, since a wake-up across cores costs more than the whole box (-u: it does
  * not). Prints one JSON array: for each program the medians, p10, p90 and the ratio of each round.
- * Last comes the same with every core busy, a lane and a thread on each: time divided by runs.
+ * Then comes the same with every core busy, a lane and a thread on each: time divided by runs. Last
+ * a fork bomb: how long after its limit nothing is left of it and the report is here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -317,6 +318,45 @@ static void measure_all_cores(struct keeper *k, const struct program *p, int64_t
         box_close(boxes[i]);
 }
 
+/* ---- a fork bomb ---- */
+
+enum { BOMBS = 10, BOMB_WALL_US = 200000, BOMB_PROCESSES = 256 };
+
+static void measure_bomb(struct keeper *k, const char *folder)
+{
+    static struct program bomb = {
+        .name = "fork bomb",
+        .source = "#include <unistd.h>\nint main(void){for(;;)fork();}\n",
+        .compile = "gcc -O2 -static -x c",
+        .exe = -1,
+    };
+    static const char *const argv[] = { "bomb", NULL };
+    struct figures gone = { 0 };
+    struct err e;
+    compile(&bomb, folder);
+    CLEANUP(box_close) struct box *b = box_open(k, 0, &e);
+    if (!b)
+        give_up("box", e.text);
+    struct plan plan = plan_of(&bomb, -1, argv, NULL);
+    plan.limits.wall_us = BOMB_WALL_US;
+    plan.limits.cpu_us = 0;
+    plan.limits.processes = BOMB_PROCESSES;
+    for (int i = 0; i < BOMBS; i++) {
+        CLEANUP(report_done) struct report r = { 0 };
+        int64_t start = mono_us();
+        if (!box_run(b, &plan, &r, &e))
+            give_up(bomb.name, e.text);
+        if (r.end != END_WALL)
+            give_up(bomb.name, "did not reach its limit");
+        figures_add(&gone, mono_us() - start - BOMB_WALL_US);
+    }
+    figures_sort(&gone);
+    printf(",{\"program\":\"%s\",\"aim\":\"<= 50 ms\",\"gone_us\":%lld,\"most_us\":%lld}",
+           bomb.name, (long long)figures_at(&gone, 50), (long long)figures_at(&gone, 100));
+    figures_done(&gone);
+    close(bomb.exe);
+}
+
 int main(int argc, char **argv)
 {
     int64_t runs = 200, rounds = 3;
@@ -352,6 +392,7 @@ int main(int argc, char **argv)
     box_close(TAKE(b));
     sched_setaffinity(0, sizeof all, &all);
     measure_all_cores(k, &programs[0], rounds);
+    measure_bomb(k, folder);
     printf("]\n");
     rmdir(folder);
     return 0;

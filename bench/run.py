@@ -90,6 +90,10 @@ class Bench:
         if not (self.tools / "bench-box").exists():
             return
         for line in self.call("bench-box", "-n", self.box_runs, "-r", self.rounds):
+            if "gone_us" in line:
+                self.plain("fork bomb: gone after its limit", f"{line['gone_us'] / 1e3:.1f} ms", line["aim"])
+                self.plain("  the slowest of ten", f"{line['most_us'] / 1e3:.1f} ms", line["aim"])
+                continue
             self.row(
                 f"run in a warm box: {line['program']}",
                 f"{line['box_us'] / 1e3:.2f} ms",
