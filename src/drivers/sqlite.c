@@ -142,6 +142,33 @@ void db_reader_done(struct db *db, struct db_conn *c)
     pthread_mutex_unlock(&db->readers_lock);
 }
 
+/* ---- beside a server ---- */
+
+static const int beside_busy_ms = 60000;
+
+struct db_conn *db_beside_open(const char *path, struct err *e)
+{
+    if (access(path, F_OK) != 0) {
+        err_sys(e, "%s", path);
+        e->kind = ERR_NOT_FOUND;
+        return NULL;
+    }
+    struct db_conn *c = conn_open(path, READER_CACHE_KIB, e);
+    if (c)
+        sqlite3_busy_timeout(c->handle, beside_busy_ms);
+    return c;
+}
+
+void db_beside_close(struct db_conn *c)
+{
+    conn_close(c);
+}
+
+void db_beside_tidy(struct db_conn *c)
+{
+    sqlite3_wal_checkpoint_v2(c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
 /* ---- opening ---- */
 
 /* Who has it, from the lock file: "pid 4711", or "another process" when that cannot be read. */

@@ -58,6 +58,17 @@ MUST_USE bool db_sync(struct db *db, struct err *e);
 MUST_USE struct db_conn *db_reader(struct db *db, struct err *e);
 void db_reader_done(struct db *db, struct db_conn *c);
 
+/*
+ * A connection of its own to a file that a server may have open, for a command beside it: reads see
+ * what is committed, writes take turns with the server's. Close with db_beside_close().
+ * errors   NOT_FOUND no such file; SYSTEM
+ */
+MUST_USE struct db_conn *db_beside_open(const char *path, struct err *e);
+void db_beside_close(struct db_conn *c); /* accepts NULL */
+CLEANUP_FOR(struct db_conn *, db_beside_close)
+/* Copy the log back into the file, as far as that goes: for writes of long duration. */
+void db_beside_tidy(struct db_conn *c);
+
 /* Bring a part of the schema up to date: scripts[i] leads from version i to i + 1. */
 MUST_USE bool db_migrate(struct db *db, const char *part, const char *const *scripts, int count,
                          struct err *e);

@@ -18,9 +18,11 @@ int command_bench(int argc, char **argv);
 int command_webhooks(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_queue(int argc, char **argv);
+int command_history(int argc, char **argv);
 
 void webhooks_print_help(FILE *out);
 void queue_print_help(FILE *out);
+void history_print_help(FILE *out);
 void run_print_help(FILE *out); /* its options and exit statuses */
 
 #endif

@@ -25,6 +25,8 @@ static const struct command_entry commands[] = {
       command_webhooks, webhooks_print_help },
     { "queue", "queue VERB [--json] [WORD]...", "look into a server's queue, and change it",
       command_queue, queue_print_help },
+    { "history", "history export|import [FILE]", "move final submissions between databases",
+      command_history, history_print_help },
     { "config", "config [--markdown | --env]", "show the settings and where each came from",
       command_config, NULL },
 };
