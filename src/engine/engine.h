@@ -36,7 +36,6 @@ struct engine_config {
     int64_t collect_bytes;      /* files kept of one run (job.collect), together; 0: 4 MiB */
     int64_t result_bytes;       /* outputs and files kept of all tests of a job; 0: 64 MiB */
     struct blobs *shared;       /* builds of all machines; borrowed; NULL: none */
-    int64_t shared_bytes_max;   /* larger ones are not offered to it; 0: 16 MiB */
 };
 
 /*

@@ -19,6 +19,7 @@
 #include "engine/lane.h"
 
 /* A claim is renewed while its owner lives; a step of waiting is short, to notice a cancel. */
+static const int64_t shared_bytes_max = INT64_C(64) << 20; /* as it is; compressed it is less */
 static const int64_t hold_us = 10 * US_PER_S, step_us = US_PER_S;
 
 static void shared_key(const char *key, char *out, size_t size)
@@ -97,7 +98,7 @@ void shared_put(struct engine *en, const char *key, const struct artifact *made)
     struct err ignored;
     char full[SHARED_KEY];
     shared_key(key, full, sizeof full);
-    if (made && made->bytes <= en->config.shared_bytes_max &&
+    if (made && made->bytes <= shared_bytes_max &&
         artifact_write(made, &bytes, &ignored))
         blobs_put(en->config.shared, full, buf_str(&bytes));
     else

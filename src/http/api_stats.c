@@ -41,6 +41,19 @@ static void put_engine(struct json_writer *w, const struct engine_stats *s)
     json_member_int(w, "hits", s->cache_hits);
     json_member_int(w, "misses", s->cache_misses);
     json_member_int(w, "bytes", s->cache_bytes);
+    json_member_int(w, "shared_hits", s->shared_hits);
+    json_member_int(w, "shared_misses", s->shared_misses);
+    json_put_object_end(w);
+}
+
+static void put_results(struct json_writer *w, const struct result_cache_stats *s)
+{
+    json_put_key(w, "result_cache");
+    json_put_object(w);
+    json_member_int(w, "hits", s->hits);
+    json_member_int(w, "misses", s->misses);
+    json_member_int(w, "bytes", s->bytes);
+    json_member_int(w, "count", s->count);
     json_put_object_end(w);
 }
 
@@ -60,6 +73,7 @@ static void show(struct request *r)
     json_member_int(&w, "running", stats.engine.jobs_running);
     put_queue(&w, &stats.queue);
     put_engine(&w, &stats.engine);
+    put_results(&w, &stats.results);
     json_put_object_end(&w);
 }
 

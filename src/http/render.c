@@ -213,6 +213,7 @@ static void put_head(struct json_writer *w, const struct record *record)
     json_member_bool(w, "cancel_requested", record->cancel_asked);
     json_member_text(w, "priority", priority_name(record->job->priority));
     put_metadata(w, record->job);
+    json_member_bool(w, "reused", result && result->reused);
     if (result && result->test_count) {
         json_put_key(w, "score");
         json_put_double(w, result->score);

@@ -173,8 +173,8 @@ static void put_checker(struct json_writer *w, const struct checker *checker)
     json_put_object_end(w);
 }
 
-/* All but the id and the times, inside an object. */
-static void put_asked(struct json_writer *w, const struct job *job)
+/* What decides the result, inside an object. */
+static void put_work(struct json_writer *w, const struct job *job)
 {
     json_member_text_if(w, "language", job->language);
     put_files(w, job);
@@ -194,6 +194,12 @@ static void put_asked(struct json_writer *w, const struct job *job)
     json_member_true(w, "merge_stderr", job->merge_stderr);
     json_member_true(w, "network", job->network);
     json_member_true(w, "hints", job->hints);
+}
+
+/* All but the id and the times, inside an object. */
+static void put_asked(struct json_writer *w, const struct job *job)
+{
+    put_work(w, job);
     json_member_text_if(w, "cache", cache_names[job->cache]);
     json_member_text_if(w, "priority", priority_name(job->priority));
     json_member_int(w, "retention_us", job->retention_us);
@@ -218,6 +224,18 @@ void job_to_json(const struct job *job, struct buf *out)
         json_member_int(&w, "start_at_us", job->start_us);
     put_asked(&w, job);
     json_put_object_end(&w);
+}
+
+void job_work_hash(const struct job *job, char out[HASH_TEXT])
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    struct json_writer w = { .out = &text };
+    json_put_object(&w);
+    put_work(&w, job);
+    json_put_object_end(&w);
+    struct hash *h = hash_new();
+    hash_add(h, buf_str(&text));
+    hash_finish(h, out);
 }
 
 void job_fingerprint(const struct job *job, char out[HASH_TEXT])

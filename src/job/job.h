@@ -94,16 +94,17 @@ struct job {
     bool network;
     bool hints, hints_given; /* not given: job_check() takes the policy's */
     enum cache_use cache;
+    bool cache_given; /* not: job_check() takes the policy's */
     enum priority priority;
     int64_t retention_us; /* 0: the server's */
     bool forget;          /* "store": false: dropped when a waiting client has the answer, else soon
                            * after its end; never in a history */
 
-    const char *metadata;    /* JSON object as text, echoed; NULL */
-    const char *webhook_url; /* NULL; gets the native form by POST when the job is final */
+    const char *metadata;     /* JSON object as text, echoed; NULL */
+    const char *webhook_url;  /* NULL; gets the native form by POST when the job is final */
     const char *callback_url; /* NULL; Judge0's: gets its form by PUT */
-    const char *tenant;       /* NULL; whose it is: a short hash of the API key, set by the server */
-    int64_t start_us;         /* not run before that, wall clock; 0: at once. "delay_seconds" */
+    const char *tenant; /* NULL; whose it is: a short hash of the API key, set by the server */
+    int64_t start_us;   /* not run before that, wall clock; 0: at once. "delay_seconds" */
 
     /* What a face needs to render this job its own way: a JSON object as text, NULL for the native
      * face. Opaque below http. */
@@ -117,7 +118,8 @@ struct job_policy {
     size_t files_max;
     size_t source_bytes_max; /* all files together */
     bool allow_network;
-    bool hints; /* for jobs that do not say */
+    bool hints;           /* for jobs that do not say */
+    enum cache_use cache; /* likewise */
 };
 
 /* An empty job with a new token, created now. Free with job_free(). */
@@ -143,6 +145,9 @@ void job_to_json(const struct job *job, struct buf *out);
  * they came. A delay counts by its length, not by the time it ends.
  */
 void job_fingerprint(const struct job *job, char out[HASH_TEXT]);
+
+/* A hash of what decides the result alone: not who asked, when, how urgently, whom to tell. */
+void job_work_hash(const struct job *job, char out[HASH_TEXT]);
 
 /*
  * Complete and check a job: language found in the catalogue, limits filled in from the defaults and

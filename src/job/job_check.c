@@ -338,6 +338,8 @@ bool job_check(struct job *job, const struct catalogue *catalogue, const struct 
     if (!check_collect(job, e))
         return false;
 
+    if (!job->cache_given)
+        job->cache = policy->cache;
     if (!job->hints_given)
         job->hints = policy->hints;
     struct limits defaults = defaults_for(language, policy);

@@ -21,7 +21,7 @@ enum {
 #define WEIGHT_MOST    1e9
 #define TOLERANCE_MOST 1e18
 #define URL_BYTES      2047
-#define DELAY_MOST     (30 * 24 * 3600) /* seconds */
+#define DELAY_MOST     (30 * 24 * 3600)                /* seconds */
 #define RETENTION_MOST (INT64_C(10) * 366 * 24 * 3600) /* seconds */
 
 /* ---- env ---- */
@@ -383,6 +383,7 @@ static bool read_cache(struct reader *r, const char *key, const struct json *val
     int use;
     if (!field_choice(r, key, value, cache_names, &use))
         return false;
+    r->job->cache_given = true;
     r->job->cache = (enum cache_use)use;
     return true;
 }

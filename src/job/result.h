@@ -63,6 +63,7 @@ struct result {
 
     bool compiled;          /* the language has a build step and it was reached */
     bool cached;            /* the artifact came from the cache */
+    bool reused;            /* all of it is the result of equal work done before */
     struct outcome compile; /* of the run that made the artifact, cached or not */
 
     struct test_result *tests; /* none when the build failed */

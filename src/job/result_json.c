@@ -123,6 +123,7 @@ void result_to_json(const struct result *r, struct buf *out)
     json_member_text_if(&w, "message", r->message);
     json_member_true(&w, "compiled", r->compiled);
     json_member_true(&w, "cached", r->cached);
+    json_member_true(&w, "reused", r->reused);
     if (r->compiled) {
         json_put_key(&w, "compile");
         json_put_object(&w);
@@ -346,7 +347,8 @@ static bool get_result(const struct reader *r, const struct json *from, struct r
     return get_verdict(r, from, &result->verdict) &&
            get_text(r, from, "message", &result->message) &&
            get_flag(r, from, "compiled", &result->compiled) &&
-           get_flag(r, from, "cached", &result->cached) && get_tests(r, from, result) &&
+           get_flag(r, from, "cached", &result->cached) &&
+           get_flag(r, from, "reused", &result->reused) && get_tests(r, from, result) &&
            get_hints(r, from, result) && get_int(r, from, "attempt", &result->attempt) &&
            get_flag(r, from, "rusage_only", &result->rusage_only) &&
            get_double(r, from, "score", &result->score) &&

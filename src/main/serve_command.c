@@ -32,6 +32,7 @@ struct server {
     struct engine *engine; /* NULL: an API's */
     struct hint_book *hints;
     struct llm *llm; /* NULL: none is asked */
+    struct result_cache *results;
     struct service *service;
     struct http *http;
 };
@@ -66,6 +67,7 @@ static bool start_engine(struct server *v, struct err *e)
         return err_set(e, ERR_INVALID, "EVALX_DATA_DIR is too long");
     if (v->settings.cache_bytes > 0 && v->settings.store != STORE_MEMORY)
         config.cache_folder = folder;
+    config.shared = v->storage.builds;
     v->engine = engine_start(&config, v->sandbox.keeper, v->sandbox.catalogue, e);
     return v->engine != NULL;
 }
@@ -87,6 +89,7 @@ static bool start_service(struct server *v, struct err *e)
     if (!judge0_config_read(&judge0, environ, e))
         return false;
 
+    v->results = result_cache_new(s->result_cache_bytes, v->storage.results);
     struct service_config config = {
         .policy = settings_policy(s),
         .queue_max = s->queue_max,
@@ -95,6 +98,7 @@ static bool start_service(struct server *v, struct err *e)
         .drain_us = s->drain_us,
         .hints = v->hints,
         .llm = v->llm,
+        .results = v->results,
         .render_test = render_test,
         .sources = v->sources,
     };
@@ -180,6 +184,7 @@ static void stop(struct server *v)
     webhooks_side_done(&v->webhooks);
     service_stop(v->service);
     llm_free(v->llm);
+    result_cache_free(v->results);
     hints_free(v->hints);
     storage_close(&v->storage);
     fd_close(v->data_fd);

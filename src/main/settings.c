@@ -58,7 +58,7 @@ static const struct conf_item items[] = {
       "PEM file of authorities that receivers' certificates are checked with; empty: the "
       "system's" },
     { "SERVER", CONF_TEXT, AT(server), "http://127.0.0.1:2358",
-      "the server that evalx queue, webhooks and history ask" },
+      "the server that evalx queue and webhooks ask" },
     { "TOKEN", CONF_TEXT, AT(token), NULL, "the operator's token these commands send",
       .secret = true },
 
@@ -100,6 +100,16 @@ static const struct conf_item items[] = {
       INT64_MAX },
     { "CACHE_MEMORY_BYTES", CONF_BYTES, AT(cache_memory_bytes), "64MiB",
       "compiled programs kept in memory", NULL, 0, INT64_MAX },
+
+    { "RESULT_CACHE_BYTES", CONF_BYTES, AT(result_cache_bytes), "64MiB",
+      "results kept in memory for submissions with \"cache\": \"result\"", NULL, 0, INT64_MAX },
+    { "SHARED_CACHE_BYTES", CONF_BYTES, AT(shared_cache_bytes), "1GiB",
+      "compiled programs, and as much again of results, that all workers share in Redis, "
+      "compressed; 0: none",
+      NULL, 0, INT64_MAX },
+    { "CACHE", CONF_CHOICE, AT(cache), "build",
+      "what is reused for submissions that do not say: compiled programs, whole results, nothing",
+      .choices = "build result none" },
 
     { "HTTP_THREADS", CONF_INT, AT(http_threads), "16", "threads that answer requests", NULL, 1,
       256 },
@@ -204,6 +214,7 @@ struct job_policy settings_policy(const struct settings *s)
         .files_max = (size_t)s->files_max,
         .source_bytes_max = (size_t)s->source_bytes,
         .hints = s->hints,
+        .cache = (enum cache_use)s->cache,
     };
 }
 

@@ -43,7 +43,8 @@ struct settings {
 
     int store;
     int64_t queue_max, attempts, lease_us, drain_us, retention_us;
-    int64_t cache_bytes, cache_memory_bytes;
+    int64_t cache_bytes, cache_memory_bytes, result_cache_bytes, shared_cache_bytes;
+    int cache;
 
     int64_t http_threads, body_bytes, wait_max_us;
     const char **auth_tokens;

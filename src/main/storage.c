@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "main/storage.h"
 
+#include "base/clock.h"
+#include "drivers/blobs.h"
 #include "drivers/redis.h"
 #include "drivers/sqlite.h"
 #include "redis/cluster.h"
@@ -25,6 +27,21 @@ static bool open_embedded(struct storage *v, const struct settings *s, struct er
            (v->queue = queue_sqlite_open(v->db, &queue_config, e));
 }
 
+enum { BLOB_MAX = 16 << 20 }; /* compressed; above it a build is only kept where it was made */
+static const int64_t blob_unused_us = INT64_C(7) * 86400 * US_PER_S;
+
+static struct blobs *open_cache(struct redis *r, const struct settings *s, const char *kind)
+{
+    const struct blobs_config config = {
+        .prefix = s->redis_prefix,
+        .kind = kind,
+        .bytes_max = s->shared_cache_bytes,
+        .blob_max = BLOB_MAX,
+        .ttl_us = blob_unused_us,
+    };
+    return s->shared_cache_bytes > 0 ? blobs_open(r, &config) : NULL;
+}
+
 static bool open_shared(struct storage *v, const struct settings *s, struct err *e)
 {
     const struct redis_config redis = { .url = s->redis_url, .replicas = (int)s->redis_replicas };
@@ -34,6 +51,8 @@ static bool open_shared(struct storage *v, const struct settings *s, struct err 
     v->redis = redis_open(&redis, e);
     if (!v->redis)
         return err_add(e, "EVALX_REDIS_URL");
+    v->builds = open_cache(v->redis, s, "artifact");
+    v->results = open_cache(v->redis, s, "result");
     return (v->queue = queue_redis_open(v->redis, s->redis_prefix, &queue_config, e)) &&
            (v->store = store_redis_open(v->redis, s->redis_prefix, &store_config, e)) &&
            (v->bus = bus_redis_open(v->redis, s->redis_prefix, e));
@@ -70,6 +89,8 @@ void storage_close(struct storage *s)
     bus_close(s->bus);
     queue_close(s->queue);
     store_close(s->store);
+    blobs_close(s->builds);
+    blobs_close(s->results);
     redis_close(s->redis);
     db_close(s->db);
     *s = (struct storage){ 0 };

@@ -22,6 +22,7 @@ struct storage {
     bool has_history; /* behind the store */
     struct queue *queue;
     struct bus *bus;
+    struct blobs *builds, *results; /* caches that workers share; NULL: none */
 };
 
 /*

@@ -89,6 +89,7 @@ struct service {
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
     atomic_bool draining;
+    atomic_bool abandoned; /* stopped, and some job's end never came: nothing else is there any more */
     atomic_llong accepted, finished;
     char *languages; /* what this process runs, as it announces it; JSON */
 

@@ -131,6 +131,7 @@ void service_stop(struct service *s)
      * given back. What cannot be said now runs again when its lease is over. */
     atomic_store(&s->draining, true);
     bool idle = wait_idle(s, stop_wait_us);
+    atomic_store(&s->abandoned, !idle);
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
     pthread_cond_broadcast(&s->changed);
@@ -181,6 +182,8 @@ bool service_stats(struct service *s, struct service_stats *ret, struct err *e)
         return false;
     if (s->engine)
         engine_stats(s->engine, &stats.engine);
+    if (s->config.results)
+        result_cache_stats(s->config.results, &stats.results);
     stats.accepted = atomic_load(&s->accepted);
     stats.finished = atomic_load(&s->finished);
     *ret = stats;

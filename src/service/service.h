@@ -22,6 +22,7 @@
 #include "job/job.h"
 #include "lang/lang.h"
 #include "queue/queue.h"
+#include "service/result_cache.h"
 #include "store/store.h"
 
 struct service;
@@ -50,6 +51,7 @@ struct service_config {
     int64_t lease_us;              /* as the queue's: leases are extended three times as often */
     int64_t drain_us;              /* how long service_drain() lets running jobs finish */
     const struct hint_book *hints; /* borrowed; NULL: no job gets hints */
+    struct result_cache *results;  /* borrowed; NULL: "cache": "result" is as "build" */
     struct llm *llm;               /* borrowed; NULL: no language model is asked for more */
     /* The native face's form of a test's result, appended; for BUS_TEST. NULL: none is announced */
     void (*render_test)(const struct test_result *t, size_t index, struct buf *out);
@@ -127,6 +129,7 @@ const struct job_policy *service_policy(const struct service *s);
 struct service_stats {
     struct queue_stats queue;
     struct engine_stats engine; /* zero without one */
+    struct result_cache_stats results; /* zero without one */
     int64_t accepted, finished; /* since start */
 };
 MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct err *e);

@@ -92,6 +92,8 @@ static void kept(void *arg, enum got won, const struct err *e)
     struct active *a = arg;
     struct service *s = a->service;
 
+    if (atomic_load(&s->abandoned))
+        return;
     errand_went(s, won != GOT_FAILED);
     if (won == GOT_FAILED) {
         log_error("result.not_kept", "id=%s why=%s", a->ticket.id, e->text);
@@ -132,6 +134,13 @@ static void give_up(struct active *a, const char *why)
     worker_keep(a);
 }
 
+static const char *toolchain_of(const struct service *s, const struct job *job)
+{
+    struct err ignored;
+    const struct language *l = catalogue_find(s->catalogue, str_of(job->language), &ignored);
+    return l ? l->toolchain : NULL;
+}
+
 static void finished(void *arg, struct result *result, const struct err *e)
 {
     struct active *a = arg;
@@ -142,6 +151,8 @@ static void finished(void *arg, struct result *result, const struct err *e)
         result->attempt = a->ticket.attempt;
         if (a->job->hints)
             hints_find(s->config.hints, a->job, result);
+        if (s->config.results)
+            result_cache_put(s->config.results, a->job, toolchain_of(s, a->job), result);
         a->result = result;
         worker_keep(a);
     } else if (stopping) {
@@ -194,6 +205,23 @@ static void give_up_lost(struct active *a)
     give_up(a, why);
 }
 
+/* Equal work was done before, and the job is content with its result. */
+static bool reuse(struct active *a)
+{
+    struct service *s = a->service;
+    if (!s->config.results)
+        return false;
+    struct result *r = result_cache_get(s->config.results, a->job, toolchain_of(s, a->job));
+    if (!r)
+        return false;
+    r->attempt = a->ticket.attempt;
+    r->started_us = r->finished_us = wall_us();
+    r->compile_us = r->run_us = 0;
+    a->result = r;
+    worker_keep(a);
+    return true;
+}
+
 static void run(struct active *a)
 {
     struct service *s = a->service;
@@ -237,7 +265,7 @@ static void begin_job(struct active *a, bool cancelled)
         worker_keep(a);
     } else if (a->ticket.attempt > a->service->config.attempts_max) {
         give_up_lost(a);
-    } else if (!left_to_others(a)) {
+    } else if (!left_to_others(a) && !reuse(a)) {
         run(a);
     }
 }
