@@ -240,14 +240,7 @@ static void drive_sentinel(struct finder *f, int64_t now)
         sentinel_over(f, now);
 }
 
-/* ---- addresses ---- */
-
-static void find_address(struct link *l, int64_t now)
-{
-    struct err e = { 0 };
-    bool ok = place_resolve(&l->node->place, false, &l->addresses, &e);
-    link_found(l, ok, &e, now);
-}
+/* ---- links that look for their place ---- */
 
 static void seekers_found(struct finder *f, bool ok, const struct err *e, int64_t now)
 {
@@ -256,16 +249,16 @@ static void seekers_found(struct finder *f, bool ok, const struct err *e, int64_
         if (!seekers[i] || seekers[i]->state != LINK_FINDING)
             continue;
         if (ok)
-            find_address(seekers[i], now);
+            link_found(seekers[i], now);
         else
-            link_found(seekers[i], false, e, now);
+            link_lost(seekers[i], e, now);
     }
 }
 
 void finder_find(struct finder *f, struct link *l, int64_t now)
 {
     if (f->redis->url.mode != URL_SENTINEL || l->node == &f->sentinel) {
-        find_address(l, now);
+        link_found(l, now);
     } else if (!f->asker) {
         f->sentinels_asked = 0;
         ask_sentinel(f, now);

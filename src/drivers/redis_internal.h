@@ -4,6 +4,7 @@
  *
  *   redis_url.c      the URL
  *   redis_reply.c    answers, errors in our words, commands as bytes
+ *   redis_resolve.c  names to addresses
  *   redis_wire.c     one socket: connecting, bytes out, answers in, the greeting
  *   redis_link.c     one connection of the thread: what waits, what is under way, time-outs
  *   redis_key.c      keys and slots
@@ -24,6 +25,7 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -118,14 +120,15 @@ MUST_USE struct tls_context *tls_context_new(const struct redis_url *u, struct e
 void tls_context_free(struct tls_context *c);
 struct tls *tls_new(struct tls_context *c, const struct place *peer);
 void tls_free(struct tls *t);
-/* As recv() and send() on a non-blocking socket: GOT_NONE: the socket is not ready now. */
+/* As recv() and send() on a non-blocking socket: GOT_NONE: the socket is not ready now. Reading
+ * from fd -1: only what was taken from the socket before. */
 MUST_USE enum got tls_read(struct tls *t, int fd, char *out, size_t size, size_t *ret,
                            struct err *e);
 MUST_USE enum got tls_write(struct tls *t, int fd, struct str bytes, size_t *ret, struct err *e);
 /* Bytes of the protocol that wait for the socket. */
 bool tls_wants_out(const struct tls *t);
 
-/* ---- redis_wire.c ---- */
+/* ---- redis_resolve.c ---- */
 
 enum { ADDRESSES_MAX = 8 };
 
@@ -136,9 +139,19 @@ struct addresses {
     int count;
 };
 
-/* May take as long as the resolver does, unless numeric: then only literals are understood. */
-MUST_USE bool place_resolve(const struct place *p, bool numeric, struct addresses *ret,
-                            struct err *e);
+/* A socket's path or a literal address. False: it is a name. */
+MUST_USE bool place_address(const struct place *p, struct addresses *ret);
+
+/* A name that is being looked up. */
+struct lookup;
+/* fd: an eventfd, written to when there is a result. errors: UNAVAILABLE no thread */
+MUST_USE struct lookup *lookup_start(const struct place *p, int fd, struct err *e);
+/* GOT_NONE: not yet; else the lookup is gone. */
+MUST_USE enum got lookup_result(struct lookup *l, struct addresses *ret, struct err *e);
+/* Nobody waits for it any more. Accepts NULL. */
+void lookup_leave(struct lookup *l);
+
+/* ---- redis_wire.c ---- */
 
 /* One socket. Never blocks. Zeroed and redis_wire_init()ed is closed. */
 struct wire {
@@ -225,7 +238,7 @@ void command_fail(struct redis *r, struct command *c, const struct err *e); /* a
 
 enum link_state {
     LINK_DOWN,       /* until retry_us */
-    LINK_FINDING,    /* the address is being found out */
+    LINK_FINDING,    /* the place or its address is being found out */
     LINK_CONNECTING, /* until deadline_us, as is GREETING */
     LINK_GREETING,
     LINK_READY,
@@ -240,6 +253,7 @@ struct link {
     enum link_state state;
     struct wire wire;
     struct greeting greeting;
+    struct lookup *lookup; /* FINDING: the name is being looked up, until deadline_us */
     struct addresses addresses;
     int address; /* of those, the one being tried */
     int poll_at; /* place in the poll set, -1: none */
@@ -273,8 +287,10 @@ void link_move(struct link *l, short revents, int64_t now);
 int64_t link_next(const struct link *l);
 /* Close it and connect again at once. */
 void link_again(struct link *l, const struct err *why, int64_t now);
-/* The node's address is known now (redis_find.c). */
-void link_found(struct link *l, bool ok, const struct err *why, int64_t now);
+/* The place is known now (redis_find.c). */
+void link_found(struct link *l, int64_t now);
+/* It cannot be found out. */
+void link_lost(struct link *l, const struct err *why, int64_t now);
 
 /* ---- redis_find.c ---- */
 
@@ -293,7 +309,7 @@ void finder_route(struct finder *f, struct command *c, int64_t now);
 /* A command has to be sent on because of this answer; true when the finder took it. */
 bool finder_sends_on(struct finder *f, struct link *l, struct command *c, const redisReply *reply,
                      int64_t now);
-/* A link wants to connect: calls link_found() now or later. */
+/* A link wants to connect: calls link_found() or link_lost() now or later. */
 void finder_find(struct finder *f, struct link *l, int64_t now);
 /* A link broke or was told that it is at the wrong place. */
 void finder_doubt(struct finder *f, struct link *l, int64_t now);

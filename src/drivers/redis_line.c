@@ -149,6 +149,27 @@ static bool greet(struct redis_line *l, int64_t until_us, struct err *e)
     }
 }
 
+/* As quick as the resolver, but a wake ends it. */
+static bool find_addresses(struct redis_line *l, const struct place *place, struct addresses *ret,
+                           struct err *e)
+{
+    enum got got = GOT_NONE;
+    if (place_address(place, ret))
+        return true;
+    struct lookup *lookup = lookup_start(place, l->nudge.fd, e);
+    if (!lookup)
+        return false;
+    int64_t until_us = MIN(l->until_us, mono_us() + l->redis->timeout_us);
+    while ((got = lookup_result(lookup, ret, e)) == GOT_NONE) {
+        short events;
+        if (wait_for(l, until_us, &events, e))
+            continue;
+        lookup_leave(lookup);
+        return false;
+    }
+    return got == GOT_ONE;
+}
+
 static bool connect_to(struct redis_line *l, const struct place *place, struct err *e)
 {
     struct redis *r = l->redis;
@@ -157,7 +178,7 @@ static bool connect_to(struct redis_line *l, const struct place *place, struct e
     char text[PLACE_TEXT];
     place_text(place, text);
     hang_up(l);
-    if (!place_resolve(place, false, &a, e))
+    if (!find_addresses(l, place, &a, e))
         return false;
     for (int i = 0; i < a.count; i++) {
         int64_t until_us = MIN(l->until_us, mono_us() + r->timeout_us);

@@ -158,6 +158,7 @@ static void link_lose(struct link *l, const struct err *e, int64_t now)
         err_add(&why, "%s", place);
 
     bool stood = l->state == LINK_READY;
+    lookup_leave(TAKE(l->lookup));
     redis_wire_close(&l->wire);
     l->state = LINK_DOWN;
     l->loaded_count = 0;
@@ -209,14 +210,41 @@ static void try_address(struct link *l, int64_t now)
     link_lose(l, &e, now);
 }
 
-void link_found(struct link *l, bool ok, const struct err *why, int64_t now)
+static void lookup_over(struct link *l, int64_t now)
 {
-    if (!ok) {
-        link_lose(l, why, now);
+    struct err e = { 0 };
+    enum got got = lookup_result(l->lookup, &l->addresses, &e);
+    if (got == GOT_NONE && now < l->deadline_us)
+        return;
+    if (got == GOT_NONE) {
+        lookup_leave(l->lookup);
+        err_set(&e, ERR_UNAVAILABLE, "redis: name %s: no answer", l->node->place.host);
+    }
+    l->lookup = NULL;
+    l->address = 0;
+    if (got == GOT_ONE)
+        try_address(l, now);
+    else
+        link_lose(l, &e, now);
+}
+
+void link_found(struct link *l, int64_t now)
+{
+    struct err e = { 0 };
+    l->address = 0;
+    l->deadline_us = now + l->redis->timeout_us;
+    if (place_address(&l->node->place, &l->addresses)) {
+        try_address(l, now);
         return;
     }
-    l->address = 0;
-    try_address(l, now);
+    l->lookup = lookup_start(&l->node->place, l->redis->wake_fd, &e);
+    if (!l->lookup)
+        link_lose(l, &e, now);
+}
+
+void link_lost(struct link *l, const struct err *why, int64_t now)
+{
+    link_lose(l, why, now);
 }
 
 static void broke(struct link *l, const struct err *e, int64_t now)
@@ -430,6 +458,8 @@ void link_drive(struct link *l, int64_t now)
         l->state = LINK_FINDING;
         finder_find(l->redis->finder, l, now);
     }
+    if (l->lookup)
+        lookup_over(l, now);
     if ((l->state == LINK_CONNECTING || l->state == LINK_GREETING) && now >= l->deadline_us) {
         timed_out(l, l->state == LINK_CONNECTING ? "no connection" : "no answer", &e);
         broke(l, &e, now);
@@ -449,7 +479,7 @@ int64_t link_next(const struct link *l)
     int64_t next = INT64_MAX;
     if (l->state == LINK_DOWN)
         next = l->retry_us;
-    else if (l->state == LINK_CONNECTING || l->state == LINK_GREETING)
+    else if (l->state == LINK_CONNECTING || l->state == LINK_GREETING || l->lookup)
         next = l->deadline_us;
     if (l->waiting.first)
         next = MIN(next, l->waiting.first->due_us);

@@ -189,7 +189,9 @@ enum got tls_read(struct tls *t, int fd, char *out, size_t size, size_t *ret, st
         int code = SSL_get_error(t->ssl, got);
         struct err ignored = { 0 };
         /* Reading may have something to say: a step of the handshake, or why it ends. */
-        enum got pushed = push_out(t, fd, got > 0 || code == SSL_ERROR_WANT_READ ? e : &ignored);
+        enum got pushed = GOT_ONE;
+        if (fd >= 0)
+            pushed = push_out(t, fd, got > 0 || code == SSL_ERROR_WANT_READ ? e : &ignored);
         if (got > 0) {
             *ret = (size_t)got;
             return GOT_ONE;
@@ -198,7 +200,7 @@ enum got tls_read(struct tls *t, int fd, char *out, size_t size, size_t *ret, st
             return tls_failed(t, code, e);
         if (pushed == GOT_FAILED)
             return GOT_FAILED;
-        enum got more = pull_in(t, fd, e);
+        enum got more = fd >= 0 ? pull_in(t, fd, e) : GOT_NONE;
         if (more != GOT_ONE)
             return more;
     }

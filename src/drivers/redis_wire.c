@@ -8,60 +8,12 @@
  */
 #include "drivers/redis_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/un.h>
 
 enum { READ_BYTES = 64 * 1024, KEEP_BUFFER = 256 * 1024 };
-
-/* ---- names ---- */
-
-static void unix_address(const char *path, struct addresses *ret)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    snprintf(a.sun_path, sizeof a.sun_path, "%.107s", path);
-    memcpy(&ret->list[0], &a, sizeof a);
-    ret->sizes[0] = sizeof a;
-    ret->count = 1;
-}
-
-static bool resolver_err(const struct place *p, int code, struct err *e)
-{
-    if (code == EAI_SYSTEM)
-        err_sys(e, "redis: name %s", p->host);
-    else
-        err_set(e, ERR_UNAVAILABLE, "redis: name %s: %s", p->host, gai_strerror(code));
-    e->kind = ERR_UNAVAILABLE;
-    return false;
-}
-
-bool place_resolve(const struct place *p, bool numeric, struct addresses *ret, struct err *e)
-{
-    struct addresses found = { .count = 0 };
-    if (p->port == 0) {
-        unix_address(p->host, ret);
-        return true;
-    }
-    char port[8];
-    snprintf(port, sizeof port, "%d", p->port % 100000);
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-                              .ai_flags = AI_NUMERICSERV | (numeric ? AI_NUMERICHOST : 0) };
-    struct addrinfo *list;
-    int code = getaddrinfo(p->host, port, &hints, &list);
-    if (code != 0)
-        return resolver_err(p, code, e);
-    for (struct addrinfo *a = list; a && found.count < ADDRESSES_MAX; a = a->ai_next) {
-        memcpy(&found.list[found.count], a->ai_addr, a->ai_addrlen);
-        found.sizes[found.count++] = a->ai_addrlen;
-    }
-    freeaddrinfo(list);
-    *ret = found;
-    return true;
-}
 
 /* ---- opening and closing ---- */
 
@@ -199,14 +151,20 @@ bool redis_wire_flush(struct wire *w, struct err *e)
     return true;
 }
 
-/* All there is now, but not for ever: who sends faster than we read must not keep the thread. */
+enum { READS_MAX = 16 };
+
+/*
+ * All there is now, but not for ever: who sends faster than we read must not keep the thread. What
+ * TLS took from the socket already is read to its end, since poll() does not know of it.
+ */
 static bool receive(struct wire *w, bool *heard, struct err *e)
 {
     static _Thread_local char bytes[READ_BYTES];
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < READS_MAX || w->tls; i++) {
         size_t got = 0;
-        enum got any = w->tls ? tls_read(w->tls, w->fd, bytes, sizeof bytes, &got, e)
-                              : plain_read(w->fd, bytes, sizeof bytes, &got, e);
+        enum got any =
+            w->tls ? tls_read(w->tls, i < READS_MAX ? w->fd : -1, bytes, sizeof bytes, &got, e)
+                   : plain_read(w->fd, bytes, sizeof bytes, &got, e);
         if (any == GOT_FAILED)
             return false;
         if (any == GOT_NONE)

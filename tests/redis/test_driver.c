@@ -291,6 +291,29 @@ TEST(a_script_that_fails_is_named)
 
 /* ---- trouble ---- */
 
+TEST(a_name_is_looked_up_and_one_that_leads_nowhere_is_unavailable)
+{
+    CLEANUP(redis_server_done) struct redis_server s = { .port = -1 };
+    char url[64];
+    struct err e = { 0 };
+    redis_server_start(&s, NULL);
+    snprintf(url, sizeof url, "redis://localhost:%d", s.port);
+    CLEANUP(redis_close) struct redis *r = open_redis(url, 5 * US_PER_S);
+    CLEANUP(redis_line_free) struct redis_line *l = redis_line_new(r);
+    assert_int_equal(number(r, "INCR", "n", NULL), 1);
+    struct str words[] = { STR("INCR"), STR("n") };
+    CLEANUP(redis_reply_free)
+    struct redis_reply *two =
+        redis_line_ask(l, &(struct redis_call){ .words = words, .count = 2 }, 0, &e);
+    MUST(two);
+
+    int64_t start = mono_us();
+    CLEANUP(redis_close)
+    struct redis *none = open_redis("redis://no.such.invalid", 300 * US_PER_MS);
+    fails(none, ERR_UNAVAILABLE, "PING", NULL, NULL);
+    assert_in_range(mono_us() - start, 0, 4 * US_PER_S); /* however long the resolver takes */
+}
+
 TEST(a_server_that_is_not_there_yet_is_no_error_and_fails_commands_at_once_later)
 {
     CLEANUP(redis_close)
@@ -707,6 +730,7 @@ int main(void)
         T(many_commands_at_once_cost_few_reads_of_the_server),
         T(a_script_is_sent_once_and_again_when_the_server_forgot_it),
         T(a_script_that_fails_is_named),
+        T(a_name_is_looked_up_and_one_that_leads_nowhere_is_unavailable),
         T(a_server_that_is_not_there_yet_is_no_error_and_fails_commands_at_once_later),
         T(what_is_under_way_fails_once_when_the_server_is_killed_and_later_ones_succeed),
         T(a_slow_server_times_out_and_no_answer_is_taken_for_another_s),

@@ -117,6 +117,14 @@ TEST(everything_works_over_tls)
     CLEANUP(redis_reply_free) struct redis_reply *back = redis_words(r, &e, "GET", "k");
     MUST(back);
     assert_true(str_eq(redis_text(back), buf_str(&bytes)));
+    /* Whatever the pieces are in which it comes. */
+    for (int i = 0; i < 200; i++) {
+        char last[16];
+        snprintf(last, sizeof last, "%d", 300000 + i * 997);
+        CLEANUP(redis_reply_free)
+        struct redis_reply *part = redis_words(r, &e, "GETRANGE", "k", "0", last);
+        MUST(part);
+    }
 }
 
 static void hear(void *arg, UNUSED struct str text)
