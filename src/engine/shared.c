@@ -98,8 +98,7 @@ void shared_put(struct engine *en, const char *key, const struct artifact *made)
     struct err ignored;
     char full[SHARED_KEY];
     shared_key(key, full, sizeof full);
-    if (made && made->bytes <= shared_bytes_max &&
-        artifact_write(made, &bytes, &ignored))
+    if (made && made->bytes <= shared_bytes_max && artifact_write(made, &bytes, &ignored))
         blobs_put(en->config.shared, full, buf_str(&bytes));
     else
         blobs_release(en->config.shared, full);

@@ -4,8 +4,8 @@
  *
  * Equal means: sources, language and toolchain, options, tests, checker, limits and environment are
  * the same, and the run has no network. Kept are results that say something about the program and
- * would come out again: a limit that was reached, a signal, trouble of ours are tried afresh. In this
- * process's memory, the least recently used go first, and with Redis in the cache all share.
+ * would come out again: a limit that was reached, a signal, trouble of ours are tried afresh. In
+ * this process's memory, the least recently used go first, and with Redis in the cache all share.
  *
  * Threads: any.
  */
