@@ -350,8 +350,8 @@ static bool delete_rest(struct db_conn *c, const char *id, struct err *e)
 {
     static const char *const texts[] = {
         "DELETE FROM keys WHERE id = ?",
-        "DELETE FROM delivery_attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE job = "
-        "?)",
+        "DELETE FROM delivery_attempts WHERE delivery IN"
+        " (SELECT seq FROM deliveries WHERE job = ?)",
         "DELETE FROM deliveries WHERE job = ?",
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -369,7 +369,7 @@ struct removal {
 static bool write_remove(struct db_conn *c, void *arg, struct err *e)
 {
     struct removal *r = arg;
-    struct row row;
+    struct row row = { 0 };
     r->got = find_row(c, r->id, &row, e);
     if (r->got == GOT_FAILED)
         return false;
