@@ -24,7 +24,7 @@
 
 enum { BATCH = 64, HEADERS = 8 };
 #define TIMEOUT_US        (15 * US_PER_S)
-#define LEASE_BEYOND_US   (60 * US_PER_S) /* time a delivery may wait here for its turn */
+#define LEASE_BEYOND_US   (15 * US_PER_S) /* time a delivery may wait here for its turn */
 #define LOOK_GAP_US       (20 * US_PER_MS)
 #define LOOK_LEAST_OFTEN  (60 * US_PER_S) /* should a nudge be lost */
 #define AGAIN_US          US_PER_S        /* the store is away */

@@ -74,6 +74,17 @@ TEST(who_answers_well_gets_more_and_who_fails_one_again)
     receivers_free(rs);
 }
 
+TEST(all_transfers_together_are_bounded)
+{
+    struct receivers *rs = receivers_of(4, 4, 8, 1000);
+    for (int i = 0; i < 60; i++)
+        add(rs, "a.example", i, LEASE);
+    assert_int_equal(round_of(rs, true) + round_of(rs, true), 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(round_of(rs, true), 4);
+    receivers_free(rs);
+}
+
 TEST(receivers_take_turns)
 {
     struct receivers *rs = receivers_of(100, 100, 1, 1000);
@@ -121,6 +132,30 @@ TEST(those_that_do_not_answer_leave_room_for_those_that_do)
         receivers_done(rs, slow[i], true); /* proven now: no longer of that share */
     /* the good one's third, and six who are new */
     assert_int_equal(round_of(rs, false), 7);
+    receivers_free(rs);
+}
+
+TEST(a_receiver_that_begins_to_fail_joins_the_share_of_those_who_do)
+{
+    struct receivers *rs = receivers_of(10, 3, 4, 1000);
+    struct held *h[4];
+    for (int i = 0; i < 20; i++)
+        add(rs, "a.example", i, LEASE);
+    assert_int_equal(round_of(rs, true) + round_of(rs, true), 3);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(h[i] = next(rs));
+    receivers_done(rs, h[0], false); /* the other three count as hanging now */
+    add(rs, "new.example", 0, LEASE);
+    assert_null(next(rs));
+    receivers_done(rs, h[1], false);
+    struct held *new = next(rs);
+    assert_string_equal(receiver_name(new->receiver), "new.example:80");
+    assert_null(next(rs));
+    receivers_done(rs, h[2], true); /* proven again, and so is the fourth */
+    assert_non_null(h[0] = next(rs));
+    receivers_done(rs, h[0], true);
+    receivers_done(rs, h[3], true);
+    receivers_done(rs, new, true);
     receivers_free(rs);
 }
 
@@ -227,8 +262,10 @@ TEST(countless_receivers_are_forgotten_again)
 }
 
 RUN_TESTS(T(a_receivers_deliveries_go_out_in_their_order),
-          T(who_answers_well_gets_more_and_who_fails_one_again), T(receivers_take_turns),
+          T(who_answers_well_gets_more_and_who_fails_one_again),
+          T(all_transfers_together_are_bounded), T(receivers_take_turns),
           T(those_that_do_not_answer_leave_room_for_those_that_do),
+          T(a_receiver_that_begins_to_fail_joins_the_share_of_those_who_do),
           T(what_waits_is_bounded_and_lower_for_those_that_do_not_answer),
           T(a_lease_that_ends_too_soon_is_let_go), T(what_is_put_back_is_first_again),
           T(a_receiver_is_a_host_and_a_port_whatever_the_credentials),

@@ -263,6 +263,7 @@ TEST(urls_that_are_none_of_ours_are_refused)
         "http://[example.com]/",
         "http://[v1.x]/",
         "http://exam|ple.com/",
+        "http://example.com/a\\b",
     };
     CLEANUP(web_guard_free) struct web_guard *g = guard_of("127.0.0.0/8");
     for (size_t i = 0; i < COUNT_OF(bad); i++)
@@ -353,6 +354,9 @@ TEST(what_is_connected_to_is_what_was_looked_at)
     assert_false(name.literal);
     assert_true(name.tls);
     assert_string_equal(name.host, "example.com");
+    assert_int_equal(curl_url_get(name.url, CURLUPART_URL, &text, 0), CURLUE_OK);
+    assert_string_equal(text, "https://example.com/");
+    curl_free(text);
     assert_int_equal(name.port, 443);
 }
 

@@ -233,6 +233,32 @@ TEST(the_head_that_counts_is_the_last_one)
     assert_int_equal(o.status, 204);
     assert_int_equal(o.retry_after_us, -1);
     server_stop(&s);
+
+    server_start(&s, "127.0.0.1", 0, "HTTP/1.1 103 Hints\r\n\r\n"); /* and no other */
+    o = ask(NULL, "127.0.0.1", s.port, 0);
+    assert_false(o.ok);
+    assert_int_equal(o.status, 0);
+    server_stop(&s);
+}
+
+TEST(a_large_body_is_not_announced_and_waited_for)
+{
+    struct server s;
+    server_start(&s, "127.0.0.1", 0, ok);
+    char url[64];
+    size_t len = 4 << 20;
+    char *body = calloc(1, len);
+    assert_non_null(body);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", s.port);
+    const struct web_request q = { .method = "POST", .url = url, .body = { body, len } };
+    struct web_answer a = { 0 };
+    struct err e;
+    (void)!web_ask(&q, &a, &e); /* this server closes before it has read all of it */
+    assert_memory_equal(s.last, "POST / HTTP/1.1\r\n", 17);
+    assert_null(strstr(s.last, "Expect:"));
+    web_answer_done(&a);
+    free(body);
+    server_stop(&s);
 }
 
 /* ---- what a name means ---- */
@@ -442,7 +468,7 @@ TEST(a_url_that_is_none_is_an_error_from_the_run)
 }
 
 RUN_TESTS(T(a_request_is_sent_as_it_was_asked_for), T(what_is_more_than_asked_for_is_not_read),
-          T(the_head_that_counts_is_the_last_one),
+          T(the_head_that_counts_is_the_last_one), T(a_large_body_is_not_announced_and_waited_for),
           T(a_name_is_resolved_once_and_what_was_looked_at_is_connected_to),
           T(a_kept_connection_is_not_used_for_a_name_that_moved),
           T(addresses_that_are_refused_are_left_out_and_the_next_one_is_tried),

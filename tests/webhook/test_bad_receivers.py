@@ -37,7 +37,8 @@ def test_a_200_is_a_200_whatever_becomes_of_its_body(api, receive, act):
     hook = receive(act)
     delivery = api.settled(api.submit(webhook_url=hook.url()))
     assert (delivery["state"], delivery["attempts"]) == ("delivered", 1), delivery
-    assert delivery["log"][0]["took_ms"] < 3000
+    # what is more than anybody reads is not waited for
+    assert delivery["log"][0]["took_ms"] < (3000 if act is r.drip_body else 1500)
 
 
 def test_a_port_where_nobody_listens_is_a_failed_attempt(api, receive):
