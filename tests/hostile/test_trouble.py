@@ -23,6 +23,7 @@ from lanes import Lanes, boxrun, limits
 from test_recovery import leftovers, parts, settled
 
 TROUBLE = boxrun().parent / "trouble"
+PACE = min(cases.SLOW, 5)
 TEXT = "".join(f"line {i}\n" for i in range(5000))  # more than a pipe of input, less than an output
 
 
@@ -71,7 +72,9 @@ def lanes(troubled, rules):
 
 
 def small_limits(**changes):
-    return {**limits(cases.LIMITS), **changes}
+    usual = limits(cases.LIMITS)
+    slower = {key: usual[key] * cases.SLOW for key in ("cpu_us", "wall_us")}
+    return {**usual, **slower, **changes}
 
 
 # Runs that between them use all a run can use, each with what its report must say.
@@ -103,7 +106,7 @@ RUNS = {
 
 def run_all(lanes, names=RUNS):
     """Each on both lanes; how many were right, and what the others said."""
-    jobs = [{**RUNS[name][0], "lane": lane} for name in names for lane in range(lanes.count)]
+    jobs = [{"limits": small_limits(), **RUNS[name][0], "lane": lane} for name in names for lane in range(lanes.count)]
     said, right = [], 0
     for job, name, report in zip(jobs, [n for n in names for _ in range(lanes.count)],
                                  lanes.run_together(jobs, may_fail=True)):
@@ -119,7 +122,7 @@ def run_all(lanes, names=RUNS):
 def run_until_right(lanes, lane):
     """After trouble the next run gets a whole lane, at worst the one after it."""
     for _ in range(3):
-        report = lanes.run({**RUNS["input"][0], "lane": lane}, may_fail=True)
+        report = lanes.run({"limits": small_limits(), **RUNS["input"][0], "lane": lane}, may_fail=True)
         if "error" not in report:
             break
     assert "error" not in report and RUNS["input"][1](report), report
@@ -217,7 +220,7 @@ def test_a_program_cancelled_before_it_is_born_ends_when_it_is(lanes, rules):
     time.sleep(0.1)
     lanes.cancel(0)
     report = lanes.hear([sleeper], ids)[0]
-    assert report["end"] == "cancelled" and time.monotonic() - start < 5, report
+    assert report["end"] == "cancelled" and time.monotonic() - start < 5 * PACE, report
 
 
 def test_a_program_born_late_has_its_whole_time(lanes):
@@ -225,13 +228,13 @@ def test_a_program_born_late_has_its_whole_time(lanes):
     spawners = [pid for pid, name in parts(lanes) if name == "box-spawner"]
     for pid in spawners:
         os.kill(pid, signal.SIGSTOP)
-    echo = {"argv": ["/bin/echo", "here"], "limits": small_limits(wall_us=200_000)}
+    echo = {"argv": ["/bin/echo", "here"], "limits": small_limits(wall_us=200_000 * PACE)}
     ids = lanes.begin([echo])
-    time.sleep(0.4)
+    time.sleep(0.4 * PACE)
     for pid in spawners:
         os.kill(pid, signal.SIGCONT)
     report = lanes.hear([echo], ids)[0]
-    assert (report["end"], report["out"]) == ("exit", b"here\n") and report["wall_us"] < 200_000
+    assert (report["end"], report["out"]) == ("exit", b"here\n") and report["wall_us"] < 200_000 * PACE
 
 
 def test_a_lane_cancelled_while_it_is_built_anew_does_not_run(lanes, rules):
@@ -247,7 +250,7 @@ def test_a_lane_cancelled_while_it_is_built_anew_does_not_run(lanes, rules):
     time.sleep(0.1)
     lanes.cancel(0)
     report = lanes.hear([sleeper], ids, may_fail=True)[0]
-    assert report.get("end", "cancelled") == "cancelled" and time.monotonic() - start < 5, report
+    assert report.get("end", "cancelled") == "cancelled" and time.monotonic() - start < 5 * PACE, report
 
 
 @pytest.mark.parametrize("process", ["box-lane", "box-spawner", "box-init", "box-keeper", "evalx-box"])
