@@ -32,7 +32,7 @@ local Q = KEYS[1]
 local ENTRIES, LEASES, DEAD, GRAVES = Q .. ':entries', Q .. ':leases', Q .. ':dead', Q .. ':graves'
 local WAKE, WORKERS, WORKER = Q .. ':wake', Q .. ':workers', Q .. ':worker'
 local GROUP, NEVER, AT_ONCE = 'workers', 9000000000000000, 500
-local GONE = 15000000 -- a worker not seen for that long is dead
+local GONE = 20000000 -- a worker not seen for that long is dead
 local call = redis.call
 
 local function queue_now(given)

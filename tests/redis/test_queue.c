@@ -214,7 +214,7 @@ TEST(a_worker_that_is_silent_loses_its_jobs_before_their_leases_end)
     push(&a, "job", 1, 0);
     announce(&a);
     pull_is(&a, "job", 1);
-    pass_time(14 * US_PER_S);
+    pass_time(19 * US_PER_S);
     announce(&b);
     tend(&b);
     is_empty(&b);
