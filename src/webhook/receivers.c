@@ -13,9 +13,13 @@ enum {
     KEY_TEXT = 264,
 };
 
+struct link {
+    struct link *next, *prev; /* NULL when in no line */
+};
+
 struct receiver {
-    struct receiver *next, *prev; /* in the line of those with something to send, or in the idle
-                                   * line, oldest first; NULL when in none */
+    struct link link; /* first; in the line of those with something to send, or in that of idle
+                       * ones, oldest first */
     struct held *first, **last;
     int waiting, running;
     int window; /* transfers it may have at one time */
@@ -25,7 +29,7 @@ struct receiver {
 
 /* A ring with a head that is no receiver. */
 struct line {
-    struct receiver head;
+    struct link head;
     int count;
 };
 
@@ -45,18 +49,25 @@ static void line_init(struct line *l)
 
 static void line_add(struct line *l, struct receiver *r)
 {
-    r->next = &l->head;
-    r->prev = l->head.prev;
-    r->prev->next = r->next->prev = r;
+    struct link *x = &r->link;
+    x->next = &l->head;
+    x->prev = l->head.prev;
+    x->prev->next = x->next->prev = x;
     l->count++;
 }
 
 static void line_take(struct line *l, struct receiver *r)
 {
-    r->prev->next = r->next;
-    r->next->prev = r->prev;
-    r->next = r->prev = NULL;
+    struct link *x = &r->link;
+    x->prev->next = x->next;
+    x->next->prev = x->prev;
+    x->next = x->prev = NULL;
     l->count--;
+}
+
+static struct receiver *receiver_of(struct link *x)
+{
+    return (struct receiver *)(void *)x;
 }
 
 /* ---- receivers ---- */
@@ -106,7 +117,7 @@ static void receiver_rest(struct receivers *rs, struct receiver *r)
     line_add(&rs->idle, r);
     if (rs->idle.count <= REMEMBERED)
         return;
-    struct receiver *oldest = rs->idle.head.next;
+    struct receiver *oldest = receiver_of(rs->idle.head.next);
     line_take(&rs->idle, oldest);
     receiver_free(rs, oldest);
 }
@@ -227,8 +238,9 @@ struct held *receivers_next(struct receivers *rs, int64_t now_us, int64_t time_u
 {
     if (rs->running >= rs->config.transfers)
         return NULL;
-    for (struct receiver *r = rs->turns.head.next, *next; r != &rs->turns.head; r = next) {
-        next = r->next;
+    for (struct link *x = rs->turns.head.next, *next; x != &rs->turns.head; x = next) {
+        struct receiver *r = receiver_of(x);
+        next = x->next;
         if (!may_run(rs, r))
             continue;
         let_go_old(rs, r, now_us + time_us);
