@@ -211,6 +211,7 @@ local function line_up(x, now, due)
         call('ZADD', delayed(x.p), string.format('%.0f', due), x.id)
         entry_put(x, 'd')
         local timer = tonumber(call('HGET', Q, 'timer_due') or NEVER)
+        if timer <= now then timer = NEVER end -- it is late, or dead
         if due < timer and due < NEVER then wake() end
         return
     end

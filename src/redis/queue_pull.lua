@@ -39,18 +39,19 @@ local function read_head(p)
     return redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', 1, 'STREAMS', stream(p), '>')
 end
 
--- The head of a priority, leased to the consumer, if it is what we think. False: there is none, what
--- is counted was delivered to somebody who has not told yet.
+-- The head of a priority, leased to the consumer, if it is what we think. False: there is none; what
+-- is counted was delivered to somebody who has not told yet, or deleted by hand (queue_tend looks).
 local function take(p)
     local read = read_head(p)
     if read and read.err then
         group_of(stream(p), p)
         read = read_head(p)
     end
-    if not read or read.err then
+    if not read then
         fill(p)
-        return head_of(p) ~= nil
+        read = read_head(p)
     end
+    if not read or read.err then return false end
     local entry, id = read[1][2][1][1], read[1][2][1][2][2]
     local x = id and entry_get(id)
     if not x or x.place ~= 's' or out_get(x) ~= entry then -- put there by hand
