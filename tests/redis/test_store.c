@@ -453,6 +453,125 @@ TEST(health_names_what_may_lose_jobs)
     assert_non_null(strstr(fix, "appendonly yes"));
 }
 
+enum { CLIENTS = 3, EACH = 150, DEATHS = 4, WAIT = 60 };
+
+struct client {
+    struct site *x;
+    int count;
+    char ids[EACH][TOKEN_TEXT]; /* those it was told of */
+    pthread_t thread;
+};
+
+static _Atomic bool enough;
+
+/* Hand in until enough were confirmed. What fails may be there or not: nobody asks for it. */
+static void *hand_in(void *arg)
+{
+    struct client *c = arg;
+    while (c->count < EACH) {
+        struct err e;
+        struct job *job = job_made("c", "x");
+        job->webhook_url = "https://example.org/";
+        if (store_admit(c->x->s, job, NULL, c->ids[c->count], &e) == GOT_ONE &&
+            store_sync(c->x->s, &e))
+            c->count++;
+        job_free(job);
+    }
+    return NULL;
+}
+
+/* A worker that never gives up a result it has. */
+static void *work_off(void *arg)
+{
+    struct client *c = arg;
+    while (!enough) {
+        struct err e;
+        struct ticket t;
+        int count;
+        if (queue_pull(c->x->q, US_PER_S / 10, &t, 1, &count, &e) != GOT_ONE)
+            continue;
+        CLEANUP(result_free) struct result *r = result_made(VERDICT_ACCEPTED, wall_us());
+        r->attempt = t.attempt;
+        while (try_finish(c->x->s, t.id, r, &e) == GOT_FAILED && !enough)
+            continue;
+    }
+    return NULL;
+}
+
+static bool all_final(struct client *clients)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int k = 0; k < EACH; k++) {
+            struct err e;
+            CLEANUP(record_done) struct record r = { 0 };
+            enum got got = store_load(clients[i].x->s, clients[i].ids[k], 0, &r, &e);
+            if (got == GOT_NONE)
+                fail_msg("%s was confirmed and is gone", clients[i].ids[k]);
+            if (got == GOT_FAILED || r.state != STATE_FINISHED)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Each confirmed one has one result and is owed one delivery; nothing waits any more. */
+static void is_whole(struct site *x, struct client *clients)
+{
+    struct err e;
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int k = 0; k < EACH; k++) {
+            struct delivery d;
+            char did[DELIVERY_TEXT];
+            delivery_id(DELIVERY_WEBHOOK, clients[i].ids[k], did);
+            assert_int_equal(x->s->ops->deliveries->load(x->s, did, &d, NULL, NULL, &e), GOT_ONE);
+            assert_int_equal(d.state, DELIVERY_PENDING);
+            CLEANUP(record_done) struct record r = load(x->s, clients[i].ids[k], RECORD_RESULT);
+            assert_int_equal(r.result->verdict, VERDICT_ACCEPTED);
+            not_in_line(x, clients[i].ids[k]);
+        }
+    }
+}
+
+TEST(nothing_confirmed_is_lost_while_redis_dies_again_and_again)
+{
+    CLEANUP(redis_server_done) struct redis_server server = { 0 };
+    redis_server_start(&server, "appendfsync always\n");
+    static struct client in[CLIENTS], out[CLIENTS];
+    struct site sites[CLIENTS];
+    struct err e;
+    enough = false;
+    for (int i = 0; i < CLIENTS; i++) {
+        sites[i] = site_open(server.url, US_PER_S, false);
+        queue_close(sites[i].q);
+        MUST(sites[i].q = queue_redis_open(sites[i].redis, "t",
+                                           &(struct queue_config){ .lease_us = US_PER_S }, &e));
+        in[i] = (struct client){ .x = &sites[i] };
+        out[i] = (struct client){ .x = &sites[i] };
+        in[i].thread = thread_start(hand_in, &in[i]);
+        out[i].thread = thread_start(work_off, &out[i]);
+    }
+    for (int i = 0; i < DEATHS; i++) {
+        usleep(150 * 1000); /* in the middle of things */
+        redis_server_stop(&server, i % 2 ? SIGTERM : SIGKILL);
+        redis_server_go_on(&server);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(in[i].thread, NULL);
+    int64_t deadline = mono_us() + WAIT * US_PER_S;
+    while (!all_final(in)) {
+        assert_true(mono_us() < deadline);
+        bool tended = queue_tend(sites[0].q, &e);
+        (void)tended;
+        usleep(100 * 1000);
+    }
+    enough = true;
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(out[i].thread, NULL);
+    is_whole(&sites[0], in);
+    for (int i = 0; i < CLIENTS; i++)
+        site_close(&sites[i]);
+}
+
 /* ---- a cluster of Redis ---- */
 
 TEST(one_deployment_is_in_one_slot_of_a_cluster)
@@ -604,6 +723,7 @@ int main(void)
         T(away_is_said_and_nothing_is_lost),
         T(an_answer_that_came_too_late_is_no_second_result),
         T(health_names_what_may_lose_jobs),
+        T(nothing_confirmed_is_lost_while_redis_dies_again_and_again),
         T(one_deployment_is_in_one_slot_of_a_cluster),
         T(large_jobs_and_results_come_back_whole),
         T(what_is_damaged_is_an_error_and_nothing_else),
