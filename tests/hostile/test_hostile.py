@@ -78,6 +78,11 @@ def skip_what_this_host_cannot_hold(lanes, case):
         pytest.skip(why)
 
 
+def had_no_core(report):
+    """It ran into a limit of wall time while others had the core: a busy machine, no answer."""
+    return report["end"] == "wall" and report["cpu_us"] < report["wall_us"] // 4
+
+
 def run_case(lanes, case, **plan):
     """The report when it is as expected. Work of others on the machine can make a time longer, once
     or twice, but not three times in a row; nothing else gets a second try."""
@@ -85,7 +90,7 @@ def run_case(lanes, case, **plan):
     for attempt in range(3):
         report = lanes.run(job(case, **plan))
         wrong = expect.mismatches(case.expect, report)
-        if not expect.only_times(wrong):
+        if not expect.only_times(wrong) and not (wrong and had_no_core(report)):
             break
     assert not wrong, "; ".join(wrong) + f" | {report}"
     return report
