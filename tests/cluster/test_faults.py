@@ -97,6 +97,7 @@ def test_redis_restarted_while_jobs_run(own):
         own.stop(signal.SIGKILL)
         time.sleep(1)
         own.start()
+        d.ready()
         for token in running:
             assert d.wait(token)["stdout"] == "done\n"
         for i, token in enumerate(waiting):
@@ -124,7 +125,7 @@ def test_redis_away_for_a_while(own):
         assert ask(d.api(), "GET", "/health/ready")[0] == 503
         assert ask(d.api(), "GET", "/health/live")[0] == 200
         own.send(signal.SIGCONT)
-        until(lambda: ask(d.api(), "GET", "/health/ready")[0] == 200, 20, "ready again")
+        d.ready()
         for i, token in enumerate(tokens):
             done = d.wait(token)
             assert (done["verdict"], done["stdout"]) == ("accepted", f"{i}\n")
@@ -138,6 +139,7 @@ def test_results_wait_for_a_redis_that_is_away(own):
         own.stop(signal.SIGTERM)
         until(lambda: "result.not_kept" in d.workers[0].log_text(), 30, "the result was refused")
         own.start()
+        d.ready()
         done = d.wait(token)
         assert (done["stdout"], done["attempts"]) == ("kept\n", 1)
         assert "errands.well_again" in d.workers[0].log_text()

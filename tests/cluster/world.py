@@ -78,6 +78,11 @@ class Deployment:
         assert answer["state"] in FINAL, answer
         return answer
 
+    def ready(self):
+        """After a Redis that was away: until then answers are 503, come back later."""
+        for api in self.apis:
+            until(lambda api=api: api.get("/health/ready")[0] == 200, 60, "ready again")
+
     def running(self, token):
         until(lambda: self.look(token)["state"] == "running", 30, f"{token} runs")
 

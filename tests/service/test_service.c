@@ -62,15 +62,23 @@ static const struct store_ops *whole; /* what ours stands in for */
 static struct store_ops refusing;
 static atomic_int refusals; /* results still to be refused */
 
+static atomic_bool withhold; /* the next answer, which is then the test's to give */
+static store_done_fn late_done;
+static void *late_arg;
+
 static void refuse_finish(struct store *s, const char *id, const char *receipt,
                           const struct result *result, store_done_fn done, void *arg)
 {
     struct err e;
     err_set(&e, ERR_UNAVAILABLE, "the store is away");
-    if (atomic_fetch_sub(&refusals, 1) > 0)
+    if (atomic_exchange(&withhold, false)) {
+        late_done = done;
+        late_arg = arg;
+    } else if (atomic_fetch_sub(&refusals, 1) > 0) {
         done(arg, GOT_FAILED, &e);
-    else
+    } else {
         whole->finish(s, id, receipt, result, done, arg);
+    }
 }
 
 /* A store that can refuse results; put in place before there are threads to use it. */
@@ -385,6 +393,19 @@ TEST(nothing_is_pulled_while_results_cannot_be_kept)
     house_done(&h);
 }
 
+/* Takes the five seconds a stop waits for it. */
+TEST(an_answer_of_the_store_that_comes_after_the_stop_touches_nothing)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_ACCEPTED }, 1);
+    atomic_store(&withhold, true);
+    char id[TOKEN_TEXT];
+    accept_hello(&h, id);
+    assert_true(fake_engine_wait_submitted(h.engine, 1));
+    stop_service(&h);
+    house_done(&h); /* the bus, the queue and the store are gone */
+    late_done(late_arg, GOT_ONE, NULL);
+}
+
 /* ---- dead letters ---- */
 
 static bool wait_place(struct house *h, const char *id, enum queue_place place,
@@ -549,6 +570,7 @@ int main(void)
         T(an_idempotency_key_names_the_first_job),
         T(a_result_the_store_refuses_waits_and_is_kept_in_the_end),
         T(nothing_is_pulled_while_results_cannot_be_kept),
+        T(an_answer_of_the_store_that_comes_after_the_stop_touches_nothing),
         T(what_failed_every_attempt_is_a_dead_letter_with_its_reason_and_can_run_again),
         T(a_dropped_dead_letter_leaves_its_record),
         T(draining_cancels_what_waits_and_leaves_what_runs),
