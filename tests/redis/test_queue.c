@@ -541,6 +541,95 @@ TEST(what_was_handed_to_a_process_while_it_stopped_goes_back_at_once)
     is_sound(1);
 }
 
+/* ---- everything at random ---- */
+
+enum { RANDOM_IDS = 40 };
+
+struct chance {
+    struct end ends[2];
+    struct ticket tickets[RANDOM_IDS]; /* the last of each */
+    unsigned state;
+};
+
+static unsigned next_random(struct chance *c)
+{
+    c->state = c->state * 1664525u + 1013904223u;
+    return (c->state ^ c->state >> 16) * 2654435761u >> 4;
+}
+
+static void random_step(struct chance *c)
+{
+    static const char *const tenants[] = { NULL, "ann", "bob" };
+    struct err e = { 0 };
+    char id[16];
+    unsigned i = next_random(c) % RANDOM_IDS, what = next_random(c) % 16, x = next_random(c);
+    struct queue *q = c->ends[x % 2].q;
+    struct ticket *t = &c->tickets[i], got;
+    snprintf(id, sizeof id, "%u", i);
+    switch (what) {
+    case 0 ... 4:
+        MUST(queue_push(q,
+                        &(struct queue_entry){ id, (int)(x / 2 % 3), tenants[x / 6 % 3],
+                                               x / 18 % 3 ? 0 : x % LEASE_US },
+                        &e));
+        break;
+    case 5 ... 8:
+        if (pull_within(&c->ends[x % 2], 0, &got) == GOT_ONE)
+            c->tickets[strtol(got.id, NULL, 10)] = got;
+        break;
+    case 9:
+        if (!queue_give_back(q, t, x % 3 ? 0 : x % LEASE_US, x % 2, &e))
+            assert_int_equal(e.kind, ERR_NOT_FOUND);
+        break;
+    case 10:
+        MUST(queue_ack(q, t->id[0] ? t : &(struct ticket){ .id = "none" }, &e));
+        break;
+    case 11:
+        MUST(queue_bury(q, t, "bad", &e));
+        break;
+    case 12:
+        assert_int_not_equal(x % 2 ? queue_drop(q, id, &e) : queue_retry(q, id, &e), GOT_FAILED);
+        break;
+    case 13:
+        MUST(queue_pause(q, x % 4 == 0, &e));
+        break;
+    case 14: /* somebody is handed a head and dies, or only forgets to tell */
+        ghost_reads((int)(x % 3));
+        break;
+    default:
+        pass_time(x % (LEASE_US / 4));
+    }
+}
+
+TEST(thousands_of_random_steps_leave_every_id_in_one_place)
+{
+    struct chance c = { .state = 4711 };
+    for (int i = 0; i < 2; i++) {
+        c.ends[i] = end_open(LEASE_US, test_clock);
+        tend(&c.ends[i]);
+    }
+    for (int step = 0; step < 6000; step++) {
+        random_step(&c);
+        if (step % 20)
+            continue;
+        tend(&c.ends[step / 20 % 2]);
+        is_sound(redis_say_int(redis_shared(), "HLEN " Q ":entries"));
+    }
+
+    struct err e;
+    MUST(queue_pause(c.ends[0].q, false, &e));
+    for (int i = 0; i < 3; i++) { /* delays and leases end, what comes is finished */
+        struct ticket t;
+        pass_time(2 * LEASE_US);
+        tend(&c.ends[0]);
+        while (pull_within(&c.ends[0], 0, &t) == GOT_ONE)
+            ack(&c.ends[0], &t);
+    }
+    is_sound(stats_of(&c.ends[0]).dead);
+    for (int i = 0; i < 2; i++)
+        end_close(&c.ends[i]);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(a_worker_killed_in_the_middle_of_a_job_loses_it_to_another, start_empty),
     cmocka_unit_test_setup(a_worker_that_dies_before_it_knows_its_job_has_used_an_attempt,
@@ -567,6 +656,7 @@ static const struct CMUnitTest tests[] = {
                            start_empty),
     cmocka_unit_test_setup(what_was_handed_to_a_process_while_it_stopped_goes_back_at_once,
                            start_empty),
+    cmocka_unit_test_setup(thousands_of_random_steps_leave_every_id_in_one_place, start_empty),
 };
 
 int main(int argc, char **argv)
