@@ -229,6 +229,8 @@ int command_serve(int argc, char **argv)
     if (!options_to_environment(argc, argv, &e) || !settings_load(&v.settings, NULL, &e) ||
         !check_role(&v.settings, &e) || !webhooks_side_open(&v.webhooks, &v.settings, &e)) {
         fprintf(stderr, "evalx: %s\n", e.text);
+        webhooks_side_done(&v.webhooks);
+        settings_done(&v.settings);
         return 2;
     }
     log_setup((enum log_level)v.settings.log_level, (enum log_format)v.settings.log_format);
