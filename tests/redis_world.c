@@ -110,12 +110,13 @@ static void write_config(const struct redis_server *s)
         give_up(s, "no configuration");
     fprintf(f, "unixsocket %s/socket\nunixsocketperm 700\nport %d\nbind 127.0.0.1\n", s->folder,
             s->port);
-    fprintf(f, "protected-mode no\ndir %s\n%s", s->folder, s->more);
+    fprintf(f, "protected-mode no\ndir %s\n", s->folder);
     if (!strstr(s->program, "sentinel"))
         fprintf(f, "save \"\"\nappendonly yes\nappendfsync everysec\nenable-debug-command yes\n"
                    "repl-diskless-sync-delay 0\n");
     if (s->bus)
         fprintf(f, "cluster-enabled yes\ncluster-node-timeout 1500\ncluster-port %d\n", s->bus);
+    fprintf(f, "%s", s->more); /* of two settings the last one counts */
     fclose(f);
 }
 
@@ -304,6 +305,7 @@ void redis_sentinel_start(struct redis_sentinel *w)
     snprintf(more, sizeof more, "replicaof 127.0.0.1 %d\n", w->primary.port);
     redis_server_start(&w->replica, more);
     redis_say_until(&w->replica, "master_link_status:up", "INFO replication");
+    redis_say_until(&w->primary, "state=online", "INFO replication");
 
     snprintf(more, sizeof more,
              "sentinel monitor jobs 127.0.0.1 %d 1\nsentinel down-after-milliseconds jobs 300\n"
