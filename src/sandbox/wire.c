@@ -221,8 +221,8 @@ static ssize_t receive_packet(int sock, struct wire *w, struct head *head, struc
         return 0;
     if (message.msg_flags & MSG_CTRUNC) /* there was room for more than we send */
         return err_sysno(e, EMFILE, "receive descriptors"), -1;
-    if ((message.msg_flags & MSG_TRUNC) || (size_t)got < sizeof *head ||
-        head->magic != MAGIC || w->fd_count > FDS_MAX)
+    if ((message.msg_flags & MSG_TRUNC) || (size_t)got < sizeof *head || head->magic != MAGIC ||
+        w->fd_count > FDS_MAX)
         return err_set(e, ERR_BUG, "a packet that is no message"), -1;
     return got;
 }
