@@ -132,6 +132,18 @@ def test_redis_away_for_a_while(own):
         assert d.wait(d.submit("echo again"))["stdout"] == "again\n"
 
 
+def test_a_slow_redis_only_slows_down(own):
+    """Every answer takes its time; nothing times out, no lease is lost, no attempt is counted."""
+    with Deployment(own, 2, 2, {"EVALX_LEASE": "5s"}) as d:
+        tokens = []
+        for i in range(5):
+            own.say("CLIENT", "PAUSE", "800", "ALL")
+            tokens += [d.submit(f"sleep 0.1; echo {i}", api=i % 2), d.submit(f"echo {i}", api=(i + 1) % 2)]
+        for i, token in enumerate(tokens):
+            done = d.wait(token, api=i % 2)
+            assert (done["verdict"], done["stdout"], done["attempts"]) == ("accepted", f"{i // 2}\n", 1)
+
+
 def test_results_wait_for_a_redis_that_is_away(own):
     with Deployment(own, 1, 1, {"EVALX_LEASE": "60s"}) as d:
         token = d.submit("sleep 1; echo kept")
