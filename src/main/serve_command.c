@@ -171,6 +171,8 @@ static bool start(struct server *v, struct err *e)
         *source++ = (struct health_source){ "redis", storage_check_redis, &v->storage };
     if (v->storage.has_history)
         *source++ = (struct health_source){ "history", storage_check_history, &v->storage };
+    if (v->settings.role != ROLE_WORKER)
+        *source++ = (struct health_source){ "webhooks", webhooks_side_check, v->storage.store };
     return (!runs || start_engine(v, e)) && start_service(v, e);
 }
 

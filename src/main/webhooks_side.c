@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#define LATE_US (300 * US_PER_S) /* behind its time by so much: an operator should look */
+
 /* A sentence about a variable's value, with the variable in front. Always false. */
 static bool wrong_setting(const char *variable, struct err *e)
 {
@@ -39,6 +41,27 @@ bool webhooks_side_start(struct webhooks_side *w, const struct settings *s,
     };
     w->sender = sender_start(&config, store, bus, e);
     return w->sender != NULL;
+}
+
+void webhooks_side_check(void *store, struct health_check *c)
+{
+    struct store *s = store;
+    struct delivery_stats stats;
+    struct err e;
+    c->ok = true;
+    c->minor = true;
+    if (!s->ops->deliveries->stats(s, &stats, &e)) {
+        c->ok = false;
+        snprintf(c->detail, sizeof c->detail, "%s", e.text);
+        return;
+    }
+    int64_t late_us = stats.oldest_due_us ? MAX(wall_us() - stats.oldest_due_us, 0) : 0;
+    c->ok = late_us < LATE_US;
+    snprintf(c->detail, sizeof c->detail, "%lld pending, the oldest %lld s late",
+             (long long)stats.pending, (long long)(late_us / US_PER_S));
+    if (!c->ok)
+        snprintf(c->fix, sizeof c->fix,
+                 "receivers are slower than what comes: `evalx webhooks list --state pending`");
 }
 
 void webhooks_side_stop(struct webhooks_side *w)

@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "http/server.h"
 #include "main/settings.h"
+#include "service/service.h"
 #include "webhook/sender.h"
 
 struct webhooks_side {
@@ -28,6 +29,9 @@ MUST_USE bool webhooks_side_open(struct webhooks_side *ret, const struct setting
 MUST_USE bool webhooks_side_start(struct webhooks_side *w, const struct settings *s,
                                   const struct judge0_config *judge0, struct http *http,
                                   struct store *store, struct bus *bus, struct err *e);
+
+/* A row of /health: what is late. store: whose deliveries. */
+void webhooks_side_check(void *store, struct health_check *c);
 
 /* Send nothing more. */
 void webhooks_side_stop(struct webhooks_side *w);

@@ -234,3 +234,19 @@ def test_many_submissions_each_have_their_one_delivery(api, receive):
     requests = hook.wait(count, seconds=60)
     assert {request.json["token"] for request in requests} == tokens and len(requests) == count
     assert json.loads(requests[0].body)["state"] == "finished"
+
+
+def test_health_says_what_waits(own, receive):
+    api = own(EVALX_WEBHOOK_SCHEDULE="0,1h")
+    hook = receive(r.answer(500))
+    api.settled(api.submit(webhook_url=hook.url()), "pending")
+    hook.wait(1)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        status, health = api.server.get("/health")
+        (row,) = [row for row in health["checks"] if row["name"] == "webhooks"]
+        if row["detail"] == "1 pending, the oldest 0 s late":
+            break
+        time.sleep(0.05)
+    assert (status, row["ok"]) == (200, True), row
+    assert row["detail"] == "1 pending, the oldest 0 s late"
