@@ -44,7 +44,7 @@ TAIL_LINES = 60
 
 # Suites in which a sanitizer build adds something: the rest is about speed, or runs other programs.
 ASAN_MESON_SKIPS = {"hostile", "box"}
-ASAN_PYTEST = ("http",)
+ASAN_PYTEST = ("http", "webhook")
 
 # Where threads meet: programs of these suites, tried again with the thread sanitizer.
 TSAN_SUITES = ("unit", "contract", "box")
