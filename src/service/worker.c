@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "service/parts.h"
 
-enum { PULL_MAX = 64 };
+enum { PULL_MAX = 64, TEST_DATA_MOST = 64 * 1024 };
 static const int64_t pull_wait_us = 30 * US_PER_S;
 static const int64_t pause_least_us = 100 * US_PER_MS, pause_most_us = 2 * US_PER_S;
 static const int64_t elsewhere_us = 500 * US_PER_MS; /* for a worker that runs the language */
@@ -169,7 +169,8 @@ static void test_done(void *arg, const struct test_result *t, size_t index)
 {
     struct active *a = arg;
     CLEANUP(buf_done) struct buf data = { 0 };
-    a->service->config.render_test(t, index, &data);
+    if (t->outcome.out.len + t->outcome.err.len <= TEST_DATA_MOST) /* more would be left out */
+        a->service->config.render_test(t, index, &data);
     bus_announce_data(a->service->bus, a->ticket.id, BUS_TEST, buf_str(&data));
 }
 
