@@ -98,10 +98,14 @@ void engine_submit(struct engine *en, const struct job *job, UNUSED int attempt,
 
     struct err e;
     err_set(&e, ERR_SYSTEM, "lane broke");
-    if (answer == FAKE_ACCEPTED)
-        sink.finished(sink.arg, accepted(), NULL);
-    else if (answer == FAKE_TROUBLE)
+    if (answer == FAKE_ACCEPTED) {
+        struct result *result = accepted();
+        if (sink.test_done)
+            sink.test_done(sink.arg, &result->tests[0], 0);
+        sink.finished(sink.arg, result, NULL);
+    } else if (answer == FAKE_TROUBLE) {
         sink.finished(sink.arg, NULL, &e);
+    }
 }
 
 int engine_wait_room(struct engine *en, UNUSED int64_t wait_us)

@@ -25,6 +25,11 @@ struct house {
     struct service *service;
 };
 
+static void render(const struct test_result *t, size_t index, struct buf *out)
+{
+    buf_addf(out, "test %s at %zu", t->id, index);
+}
+
 static struct service_config config(void)
 {
     struct limits most = limits_unset(), defaults = limits_unset();
@@ -42,6 +47,7 @@ static struct service_config config(void)
         .attempts_max = 3,
         .lease_us = 60 * US_PER_S,
         .drain_us = 200 * US_PER_MS,
+        .render_test = render,
     };
 }
 
@@ -503,6 +509,55 @@ TEST(a_scheduled_job_does_not_run_before_its_time)
     house_done(&h);
 }
 
+/* What the bus said of one job, in order. */
+struct story {
+    pthread_mutex_t lock;
+    char text[200];
+};
+
+static void note(void *arg, UNUSED const char *id, enum bus_event event, struct str data)
+{
+    static const char *const names[] = {
+        [BUS_FINISHED] = "finished", [BUS_CHANGED] = "changed", [BUS_TEST] = "test",
+        [BUS_CANCEL] = "cancel",     [BUS_AGAIN] = "again",
+    };
+    struct story *story = arg;
+    pthread_mutex_lock(&story->lock);
+    size_t len = strlen(story->text);
+    snprintf(story->text + len, sizeof story->text - len, "%s(%.*s) ", names[event], STR_FMT(data));
+    pthread_mutex_unlock(&story->lock);
+}
+
+static void assert_story(const char *body, const char *expected)
+{
+    struct house h = house_with((enum fake_answer[]){ FAKE_TROUBLE, FAKE_ACCEPTED }, 2);
+    struct err e;
+    struct json *json = json_parse(str_of(body), &e);
+    MUST(json);
+    struct job *job = job_from_json(json, false, &e);
+    json_free(json);
+    MUST(job);
+    struct story story = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct bus_watch *w = bus_watch(h.bus, job->id, note, &story);
+    char id[TOKEN_TEXT];
+    assert_int_equal(service_accept(h.service, job, NULL, true, id, &e), GOT_ONE);
+    struct record r = { 0 };
+    wait_final(&h, id, &r);
+    record_done(&r);
+    bus_unwatch(h.bus, w);
+    assert_string_equal(story.text, expected);
+    house_done(&h);
+}
+
+TEST(the_bus_tells_how_a_job_goes_on)
+{
+    assert_story("{\"language\":\"bash\",\"source\":\"\",\"tests\":[{\"stdin\":\"x\"}]}",
+                 "changed() changed() changed() test(test 1 at 0) finished() ");
+    /* With one run the end says it all. */
+    assert_story("{\"language\":\"bash\",\"source\":\"\"}",
+                 "changed() changed() changed() finished() ");
+}
+
 static void await_bell(struct bell *bell, const char *otherwise)
 {
     struct timespec until;
@@ -575,6 +630,7 @@ int main(void)
         T(a_dropped_dead_letter_leaves_its_record),
         T(draining_cancels_what_waits_and_leaves_what_runs),
         T(a_scheduled_job_does_not_run_before_its_time),
+        T(the_bus_tells_how_a_job_goes_on),
         T(after_a_gap_in_the_nudges_every_watch_looks_again),
         T(after_a_gap_in_the_nudges_a_worker_looks_for_cancels),
     };
