@@ -139,7 +139,7 @@ class Sentinel(_Group):
         self.replica = Redis(f"replicaof 127.0.0.1 {self.primary.port}", *more)
         self.sentinel = _Watcher(
             f"sentinel monitor jobs 127.0.0.1 {self.primary.port} 1",
-            "sentinel down-after-milliseconds jobs 500",
+            "sentinel down-after-milliseconds jobs 1000",
             "sentinel failover-timeout jobs 2000",
         )
         self.servers = (self.primary, self.replica, self.sentinel)

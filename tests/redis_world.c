@@ -308,7 +308,7 @@ void redis_sentinel_start(struct redis_sentinel *w)
     redis_say_until(&w->primary, "state=online", "INFO replication");
 
     snprintf(more, sizeof more,
-             "sentinel monitor jobs 127.0.0.1 %d 1\nsentinel down-after-milliseconds jobs 300\n"
+             "sentinel monitor jobs 127.0.0.1 %d 1\nsentinel down-after-milliseconds jobs 1000\n"
              "sentinel failover-timeout jobs 2000\n",
              w->primary.port);
     w->sentinel.program = "/usr/bin/redis-sentinel";

@@ -127,7 +127,8 @@ static void end_all(struct redis *r)
     struct err closing;
     bool doubted;
     err_set(&closing, ERR_UNAVAILABLE, "redis: closing");
-    finder_free(TAKE(r->finder), &closing);
+    finder_free(r->finder, &closing);
+    r->finder = NULL;
     do {
         take_inbox(r, &rest, &doubted);
         for (struct command *c; (c = commands_take(&rest));)

@@ -51,6 +51,7 @@ struct redis_config {
  *         the first command says so.
  */
 MUST_USE struct redis *redis_open(const struct redis_config *config, struct err *e);
+/* What is under way fails with UNAVAILABLE. Lines and ears must have ended before. Accepts NULL. */
 void redis_close(struct redis *r);
 CLEANUP_FOR(struct redis *, redis_close)
 
@@ -119,7 +120,8 @@ void redis_line_free(struct redis_line *l);
 CLEANUP_FOR(struct redis_line *, redis_line_free)
 
 /*
- * Send and wait for the answer, wait_us longer than the usual time-out. Connects when needed.
+ * Send and wait for the answer, wait_us longer than the usual time-out. Connects when needed; while
+ * the server is known to be away, waits wait_us for it.
  * errors  as redis_ask()
  */
 MUST_USE struct redis_reply *redis_line_ask(struct redis_line *l, const struct redis_call *call,

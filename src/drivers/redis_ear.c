@@ -69,8 +69,7 @@ static void *run(void *arg)
             listen_on(ear);
         } else {
             tell_opener(ear);
-            if (e.sys != ETIMEDOUT) /* it has not waited by itself */
-                line_pause(ear->line, 500 * US_PER_MS);
+            line_pause(ear->line, 500 * US_PER_MS); /* or until the server stands */
         }
         missed = true;
     }

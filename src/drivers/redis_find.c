@@ -169,6 +169,8 @@ static void primary_answered(struct redis *r, UNUSED struct command *c, redisRep
     f->asker_failed = true;
     if (!reply) {
         f->sentinel_err = *e;
+        if (!e->kind)
+            err_set(&f->sentinel_err, ERR_UNAVAILABLE, "redis: Sentinel does not answer");
         return;
     }
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {

@@ -165,7 +165,7 @@ struct wire {
 
 void redis_wire_init(struct wire *w);
 void redis_wire_close(struct wire *w); /* may be opened again */
-void wire_free(struct wire *w);
+void redis_wire_free(struct wire *w);
 
 struct wire_setup {
     struct tls_context *tls; /* NULL: none */
@@ -382,7 +382,7 @@ bool redis_ready(struct redis *r);
 
 /* The next answer that comes by itself; NULL: the connection is lost, or the line was woken. */
 redisReply *line_listen(struct redis_line *l, struct err *e);
-/* Sleep, unless woken. */
+/* Sleep, until woken or nudged. */
 void line_pause(struct redis_line *l, int64_t us);
 
 #endif

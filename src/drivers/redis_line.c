@@ -22,8 +22,9 @@ struct redis_line {
     bool ready;
     struct place moved; /* a cluster's node said so; host "": none did */
     bool asking;
-    bool nudged_now;  /* by the driver's thread, and not looked at yet */
-    int64_t until_us; /* of this call */
+    bool nudged_now;    /* by the driver's thread, and not looked at yet */
+    int64_t until_us;   /* of this call */
+    int64_t patient_us; /* until then it waits for a server that is known to be away */
 
     pthread_mutex_t lock; /* guards what follows */
     bool woken;
@@ -47,7 +48,7 @@ void redis_line_free(struct redis_line *l)
     if (!l)
         return;
     redis_nudge_remove(l->redis, &l->nudge);
-    wire_free(&l->wire);
+    redis_wire_free(&l->wire);
     fd_close(l->nudge.fd);
     pthread_mutex_destroy(&l->lock);
     free(l);
@@ -235,6 +236,12 @@ static bool get_ready(struct redis_line *l, int slot, struct err *e)
         int64_t until_us = got == GOT_ONE ? MIN(l->until_us, mono_us() + pause_us) : l->until_us;
         if (got == GOT_ONE)
             redis_doubt(l->redis);
+        if (got == GOT_FAILED && mono_us() >= l->patient_us) {
+            *e = trouble;
+            return false;
+        }
+        if (got == GOT_FAILED)
+            until_us = l->patient_us;
         pause_us = MIN(pause_us * 2, US_PER_S);
         if (wait_for(l, until_us, &events, e) || (e->sys == ETIMEDOUT && mono_us() < l->until_us))
             continue;
@@ -344,7 +351,8 @@ struct redis_reply *redis_line_ask(struct redis_line *l, const struct redis_call
     redisReply *reply = NULL;
     call_add(&bytes, call);
     call_name(call, name, sizeof name);
-    l->until_us = mono_us() + wait_us + l->redis->timeout_us;
+    l->patient_us = mono_us() + wait_us;
+    l->until_us = l->patient_us + l->redis->timeout_us;
     for (int hops = 0; hops < HOPS_MAX; hops++) {
         reply = try_once(l, call, &bytes, &again, e);
         if (!reply) {
@@ -382,7 +390,6 @@ void line_pause(struct redis_line *l, int64_t us)
 {
     short events;
     struct err ignored = { 0 };
-    int64_t until_us = mono_us() + us;
-    while (wait_for(l, until_us, &events, &ignored))
-        continue;
+    if (!wait_for(l, mono_us() + us, &events, &ignored))
+        return;
 }

@@ -20,7 +20,7 @@
 #include "base/hash.h"
 
 enum { UNSENT_MAX = 1 << 20 };
-static const int64_t pause_first_us = 10 * US_PER_MS, pause_most_us = 2 * US_PER_S;
+static const int64_t pause_first_us = 10 * US_PER_MS, pause_most_us = US_PER_S;
 
 /* ---- commands ---- */
 
@@ -136,7 +136,8 @@ void link_free(struct link *l, const struct err *why)
     fail_all(l->redis, &l->held, why);
     fail_all(l->redis, &l->flying, why);
     fail_all(l->redis, &l->waiting, why);
-    wire_free(&l->wire);
+    lookup_leave(l->lookup);
+    redis_wire_free(&l->wire);
     free(l);
 }
 

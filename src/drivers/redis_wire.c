@@ -36,7 +36,7 @@ void redis_wire_close(struct wire *w)
     w->out_at = 0;
 }
 
-void wire_free(struct wire *w)
+void redis_wire_free(struct wire *w)
 {
     redis_wire_close(w);
     buf_done(&w->out);

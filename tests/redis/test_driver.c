@@ -2,8 +2,10 @@
 /* The driver against one real server: what it promises while all is well, and when it is not. */
 #include "../unit/test.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -567,8 +569,55 @@ TEST(a_line_fails_when_the_server_goes_and_stands_when_it_is_back)
     assert_null(pop(l, "1", US_PER_S, &e));
     assert_int_equal(e.kind, ERR_UNAVAILABLE);
     redis_server_go_on(&s);
-    CLEANUP(redis_reply_free) struct redis_reply *again = pop(l, "0.01", 10 * US_PER_MS, &e);
+    CLEANUP(redis_reply_free) struct redis_reply *again = pop(l, "0.01", 5 * US_PER_S, &e);
     MUST(again);
+}
+
+TEST(a_line_waits_no_longer_than_asked_for_a_server_known_to_be_away)
+{
+    CLEANUP(redis_server_done) struct redis_server s = { 0 };
+    redis_server_start(&s, NULL);
+    redis_server_stop(&s, SIGKILL);
+    CLEANUP(redis_close) struct redis *r = open_redis(s.url, 1500 * US_PER_MS);
+    CLEANUP(redis_line_free) struct redis_line *l = redis_line_new(r);
+    fails(r, ERR_UNAVAILABLE, "PING", NULL, NULL);
+    struct err e = { 0 };
+    int64_t start = mono_us();
+    for (int i = 0; i < 20; i++)
+        assert_null(pop(l, "0.001", 0, &e));
+    assert_in_range(mono_us() - start, 0, US_PER_S);
+    start = mono_us();
+    assert_null(pop(l, "0.2", 200 * US_PER_MS, &e));
+    assert_int_equal(e.kind, ERR_UNAVAILABLE);
+    assert_in_range(mono_us() - start, 200 * US_PER_MS, 1400 * US_PER_MS);
+}
+
+/* Somebody listens there and never says a word. */
+TEST(closing_does_not_wait_for_those_who_do_not_answer)
+{
+    static const char *const hosts[] = { "redis://127.0.0.1", "redis+cluster://127.0.0.1",
+                                         "redis+sentinel://127.0.0.1", "redis://silent.invalid" };
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof a;
+    CLEANUP(fd_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+    assert_int_equal(listen(fd, 100), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+    for (size_t i = 0; i < COUNT_OF(hosts) * 4; i++) {
+        char url[100];
+        struct count c = { 0 };
+        const char *host = hosts[i % COUNT_OF(hosts)];
+        snprintf(url, sizeof url, "%s:%d%s", host, ntohs(a.sin_port),
+                 strstr(host, "sentinel") ? "/jobs" : "");
+        struct redis *r = open_redis(url, 10 * US_PER_S);
+        int64_t start = mono_us();
+        for (int n = 0; n < 10; n++)
+            send_incr(r, "n", &c);
+        usleep(i < COUNT_OF(hosts) ? 20000 : 0);
+        redis_close(r);
+        assert_int_equal(c.unavailable, 10);
+        assert_in_range(mono_us() - start, 0, 3 * US_PER_S);
+    }
 }
 
 TEST(a_line_reloads_a_script)
@@ -744,6 +793,8 @@ int main(void)
         T(a_line_is_woken_and_then_used_again),
         T(a_wake_before_the_wait_ends_it),
         T(a_line_fails_when_the_server_goes_and_stands_when_it_is_back),
+        T(a_line_waits_no_longer_than_asked_for_a_server_known_to_be_away),
+        T(closing_does_not_wait_for_those_who_do_not_answer),
         T(a_line_reloads_a_script),
         T(an_ear_hears_from_the_start_and_is_told_of_a_gap),
         T(an_ear_opened_while_nobody_answers_stands_later),

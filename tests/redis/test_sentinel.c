@@ -68,7 +68,7 @@ TEST(everybody_follows_to_the_new_primary)
 {
     CLEANUP(redis_sentinel_done) struct redis_sentinel w = { 0 };
     redis_sentinel_start(&w);
-    CLEANUP(redis_close) struct redis *r = open_redis(w.url, US_PER_S, 1);
+    CLEANUP(redis_close) struct redis *r = open_redis(w.url, 3 * US_PER_S, 1);
     CLEANUP(redis_line_free) struct redis_line *l = redis_line_new(r);
     struct heard h = { 0 };
     struct err e = { 0 };
