@@ -251,13 +251,14 @@ local function held(id, receipt)
 end
 
 -- Out of the stream: a lease ends, or the head is taken away. The id is in no place until its caller
--- puts it into one. counts: the attempt.
+-- puts it into one. counts: the attempt. Returns who pulled it; "": nobody has told.
 local function unlease(x, counts)
     local entry, puller = out_get(x)
     if entry then stream_take(x.p, x.id, entry) end
     if puller == '' then call('HINCRBY', Q, 'ready:' .. x.p, -1) end
     call('ZREM', LEASES, x.id)
     if counts then x.attempts = x.attempts + 1 end
+    return puller
 end
 
 -- A lease ran out, or its worker is gone.
@@ -320,12 +321,9 @@ local function take_out(x)
         local grave = call('HGET', GRAVES, x.id)
         if grave then call('XDEL', DEAD, grave) end
         call('HDEL', GRAVES, x.id)
-    elseif head_is(x.p, x.id) then
-        unlease(x, false)
+    elseif unlease(x, not head_is(x.p, x.id)) == '' then
         turn_check(x)
         fill(x.p)
-    else
-        unlease(x, true)
     end
 end
 

@@ -14,7 +14,7 @@ local function ring_of(p)
     local ring = { ready = 0, first = 1 }
     local head = head_of(p)
     local h = head and entry_get(head)
-    for _, tenant in ipairs(call('ZRANGE', turns(p), 0, -1)) do
+    for _, tenant in ipairs(call('ZRANGE', turns(p), 0, last)) do -- more have no turn before that
         local l = { p = p, tenant = tenant, taken = 0 }
         l.count = call('ZCARD', lane(l))
         if h and h.tenant == tenant then

@@ -144,6 +144,18 @@ TEST(what_a_dead_worker_had_does_not_hide_what_is_behind_it)
     assert_string_equal(t.id, "next");
 }
 
+TEST(a_job_finished_before_its_lease_was_told_makes_room_for_the_next)
+{
+    CLEANUP(end_close) struct end b = end_open(LEASE_US, test_clock);
+    tend(&b);
+    push(&b, "job", 1, 0);
+    push(&b, "next", 1, 0);
+    ghost_reads(1);
+    ack(&b, &(struct ticket){ .id = "job" });
+    is_sound(1); /* there is a head for who waits */
+    pull_is(&b, "next", 1);
+}
+
 TEST(who_dies_between_finish_and_ack_leaves_an_ack_to_do)
 {
     CLEANUP(end_close) struct end a = end_open(LEASE_US, test_clock);
@@ -636,6 +648,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(a_worker_that_dies_before_it_knows_its_job_has_used_an_attempt,
                            start_empty),
     cmocka_unit_test_setup(what_a_dead_worker_had_does_not_hide_what_is_behind_it, start_empty),
+    cmocka_unit_test_setup(a_job_finished_before_its_lease_was_told_makes_room_for_the_next,
+                           start_empty),
     cmocka_unit_test_setup(who_dies_between_finish_and_ack_leaves_an_ack_to_do, start_empty),
     cmocka_unit_test_setup(a_worker_that_only_stalled_is_fenced_off, start_empty),
     cmocka_unit_test_setup(a_stale_receipt_fits_no_later_lease, start_empty),
