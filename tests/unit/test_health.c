@@ -37,8 +37,10 @@ static const struct route *route_of(const char *path)
 
 static int ask(const char *path, bool store_ok, bool layer_ok, struct buf *body)
 {
-    const struct layer layers[] = { { "seccomp", true, "installed", "" },
-                                    { "cgroup", layer_ok, "v1", "mount it" } };
+    const struct layer layers[] = {
+        { .name = "seccomp", .ok = true, .detail = "installed" },
+        { .name = "cgroup", .ok = layer_ok, .detail = "v1", .fix = "mount it" }
+    };
     struct context context = { .config = { .version = "1", .layers = layers, .layer_count = 2 } };
     struct request r = { .context = &context, .method = METHOD_GET };
     check = (struct health_check){ .name = "store",

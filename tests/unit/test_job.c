@@ -834,8 +834,8 @@ int main(void)
         T(the_policy_bounds_tests_files_and_bytes),
         T(the_stored_form_keeps_everything),
         T(a_fingerprint_is_about_what_was_asked_not_when),
-    T(a_delay_counts_from_when_the_job_came),
-    T(a_damaged_stored_job_is_refused),
+        T(a_delay_counts_from_when_the_job_came),
+        T(a_damaged_stored_job_is_refused),
         T(priorities_have_names),
     };
     return cmocka_run_group_tests(tests, load_languages, free_languages);
