@@ -34,6 +34,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -87,13 +88,14 @@ static bool build_cgroup(struct lane *l, struct layer *layer, struct err *e)
 }
 
 /*
- * L, I and S go before everybody else on their core: each needs a few microseconds at a time, and a
+ * L and I go before everybody else on their core: each needs a few microseconds at a time, and a
  * program's hundreds of processes share that core with them. A limit that comes half a second late
- * is none. Programs do not inherit it (spawner.c).
+ * is none. S is only the first among equals. Programs inherit neither (spawner.c).
  */
 static void go_first(struct lane *l)
 {
     const struct sched_param lowest = { .sched_priority = 1 };
+    (void)!setpriority(PRIO_PROCESS, 0, -20);
     l->first = sched_setscheduler(0, SCHED_RR, &lowest) == 0;
 }
 
