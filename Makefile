@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test test-v2 test-unprivileged lint format bench install docs deps clean help
+.PHONY: all run test test-v2 test-unprivileged chaos lint format bench install docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -29,6 +29,11 @@ test-unprivileged: ## the attacks again, with a sandbox that an ordinary user ru
 	@tools/deps.sh test
 	@tools/build.sh $(BUILD)
 	@EVALX_BUILD=$(BUILD) tests/hostile/run_unprivileged.sh
+
+chaos: ## break a deployment of several processes at random; SECONDS=60 SEED=n, see docs/reliability.md
+	@tools/deps.sh test
+	@tools/build.sh $(BUILD)
+	@EVALX_BUILD=$(BUILD) unshare --mount $(PYTHON) tests/chaos/chaos.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 lint: ## warnings, formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
 	@tools/deps.sh lint
