@@ -541,8 +541,10 @@ void web_pool_free(struct web_pool *p)
         return;
     for (struct transfer *t = p->transfers; t; t = t->next)
         web_resolver_forget(p->resolver, &t->lookup);
-    while (p->transfers)
-        transfer_free(p->transfers);
+    for (struct transfer *t = p->transfers, *next; t; t = next) {
+        next = t->next;
+        transfer_free(t);
+    }
     web_resolver_free(p->resolver);
     curl_multi_cleanup(p->multi);
     pthread_mutex_destroy(&p->lock);

@@ -58,7 +58,7 @@ static void put_attempt(void *arg, const struct delivery_attempt *a)
     struct json_writer *w = arg;
     json_put_object(w);
     put_time(w, "at", a->at_us);
-    json_member_double(w, "took_ms", (double)(a->took_us / US_PER_MS));
+    json_member_double(w, "took_ms", (double)a->took_us / 1000.0);
     json_put_key(w, "status");
     if (a->status)
         json_put_int(w, a->status);

@@ -125,8 +125,8 @@ static void settle_again(struct sender *s, int64_t now_us)
 {
     if (!s->unsettled || now_us < s->settle_from_us)
         return;
-    while (s->unsettled) {
-        struct sending *x = s->unsettled;
+    for (struct sending *x = s->unsettled, *next; x; x = next) {
+        next = x->next;
         if (!settle(x)) {
             s->settle_from_us = now_us + AGAIN_US;
             return;
@@ -152,7 +152,7 @@ static void log_outcome(const struct sending *x)
                  x->attempt.status, x->attempt.error);
 }
 
-static void count(struct sender *s, enum delivery_state state)
+static void tally(struct sender *s, enum delivery_state state)
 {
     atomic_fetch_add(state == DELIVERY_DELIVERED ? &s->delivered
                      : state == DELIVERY_REFUSED ? &s->refused
@@ -167,7 +167,7 @@ static void keep(struct sending *x)
     list_take(x);
     s->bytes -= x->bytes;
     receivers_done(s->receivers, TAKE(x->held), x->state == DELIVERY_DELIVERED);
-    count(s, x->state);
+    tally(s, x->state);
     log_outcome(x);
     if (settle(x)) {
         free(x);
@@ -522,10 +522,12 @@ void sender_stop(struct sender *s)
         pthread_join(s->thread, NULL);
     }
     web_pool_free(s->pool);
-    while (s->under_way)
-        let_go(s->under_way);
-    for (struct sending *x; (x = s->unsettled);) {
-        list_take(x);
+    for (struct sending *x = s->under_way, *next; x; x = next) {
+        next = x->next;
+        let_go(x);
+    }
+    for (struct sending *x = s->unsettled, *next; x; x = next) {
+        next = x->next;
         free(x);
     }
     receivers_free(s->receivers);
