@@ -376,6 +376,7 @@ static void map_answered(struct redis *r, struct command *c, redisReply *reply,
 /* Whom to ask: one that stands, else each in turn. */
 static struct node *map_source(struct finder *f)
 {
+    CHECK(f->count > 0);
     for (size_t i = 0; i < f->count; i++) {
         struct node *n = f->nodes[(f->map_turn + i) % f->count];
         if (n->plain && n->plain->state == LINK_READY)
