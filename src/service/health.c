@@ -94,10 +94,11 @@ static void check_queue(struct service *s, struct list *l)
         fix(c, false, "look at the queue's server");
         return;
     }
+    int64_t waiting = q.waiting[0] + q.waiting[1] + q.waiting[2];
     int64_t oldest = q.oldest_us ? MAX(wall_us() - q.oldest_us, 0) / US_PER_S : 0;
     detail(c, "%s, %lld waiting, %lld running, %lld dead letters, oldest %lld s%s",
-           s->queue->ops->scheme, (long long)(q.waiting[0] + q.waiting[1] + q.waiting[2]),
-           (long long)q.leased, (long long)q.dead, (long long)oldest, q.paused ? ", paused" : "");
+           s->queue->ops->scheme, (long long)waiting, (long long)q.leased, (long long)q.dead,
+           (long long)oldest, q.paused ? ", paused" : "");
     if (q.paused)
         fix(c, true, "evalx queue resume");
     check_workers(s, l, &q);
