@@ -790,6 +790,42 @@ QUEUE(dead_letters_survive_a_restart)
     pull_is(w->q, "a", 1);
 }
 
+static bool write_old_rows(struct db_conn *c, UNUSED void *arg, struct err *e)
+{
+    return db_exec(c,
+                   "INSERT INTO queue(seq, id, priority, pushed_us, ready_us, attempts)"
+                   " VALUES(3, 'a', 1, 77, 0, 1), (7, 'b', 1, 78, 0, 0)",
+                   e);
+}
+
+QUEUE(the_file_of_a_version_without_tenants_is_brought_up_to_date)
+{
+    if (strcmp(w->backend->name, "sqlite") != 0)
+        skip();
+    static const char *const first_schema[] = {
+        "CREATE TABLE queue(seq INTEGER PRIMARY KEY, id TEXT NOT NULL, priority INTEGER NOT NULL,"
+        " pushed_us INTEGER NOT NULL, ready_us INTEGER NOT NULL, attempts INTEGER NOT NULL)"
+    };
+    struct err e;
+    char path[80];
+    snprintf(path, sizeof path, "%s/old.db", w->folder);
+    CLEANUP(db_close) struct db *db = db_open(path, &e);
+    MUST(db);
+    MUST(db_migrate(db, "queue", first_schema, 1, &e));
+    MUST(db_write_wait(db, write_old_rows, NULL, &e));
+
+    CLEANUP(queue_close)
+    struct queue *old = queue_sqlite_open(db, &(struct queue_config){ LEASE_US, test_clock }, &e);
+    MUST(old);
+    push_for(old, "ann", "c", 1);
+    struct ticket t = pull_is(old, "a", 2);
+    assert_int_equal(t.pushed_us, 77);
+    bury(old, &t, "bad");
+    pull_is(old, "c", 1); /* ann's turn */
+    pull_is(old, "b", 1);
+    assert_int_equal(stats_of(old).dead, 1);
+}
+
 static const struct CMUnitTest tests[] = {
     T(an_empty_queue_offers_nothing),
     T(a_pushed_id_is_offered_once),
@@ -835,6 +871,7 @@ static const struct CMUnitTest tests[] = {
     T(new_ids_stand_behind_those_of_before_the_restart),
     T(a_ticket_of_before_the_restart_is_stale),
     T(dead_letters_survive_a_restart),
+    T(the_file_of_a_version_without_tenants_is_brought_up_to_date),
 };
 
 int main(void)
