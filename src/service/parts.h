@@ -83,13 +83,14 @@ struct service {
     int64_t started_us;
 
     struct handoff handoff;
-    struct calendar calendar; /* of the sweeper */
-    bool sweep_on;            /* likewise: more is to go */
+    struct calendar calendar;    /* of the sweeper */
+    bool sweep_on;               /* likewise: more is to go */
     struct explainer *explainer; /* NULL: no language model is set up */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
     atomic_bool draining;
-    atomic_bool abandoned; /* stopped, and some job's end never came: nothing else is there any more */
+    atomic_bool
+        abandoned; /* stopped, and some job's end never came: nothing else is there any more */
     atomic_llong accepted, finished;
     char *languages; /* what this process runs, as it announces it; JSON */
 
