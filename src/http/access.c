@@ -164,11 +164,12 @@ static bool is_loopback(const char *address)
            (IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
 }
 
-/* A proxy on this machine brings the whole world, a browser every page it shows. */
+/* A proxy on this machine brings the whole world, a browser every page it shows, and a webhook of
+ * ours goes where a client wants it. */
 static bool from_this_machine(const struct request *r)
 {
     static const char *const others[] = { "X-Forwarded-For", "Forwarded", "X-Real-IP", "Via",
-                                          "Origin" };
+                                          "Origin",          "webhook-id" };
     for (size_t i = 0; i < COUNT_OF(others); i++)
         if (request_header(r, others[i]))
             return false;

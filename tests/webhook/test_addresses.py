@@ -95,3 +95,19 @@ def test_an_answer_cannot_add_headers_or_cookies_to_the_next_request(api, receiv
         "host", "user-agent", "accept", "content-type", "content-length", "webhook-id", "webhook-timestamp",
         "webhook-signature",
     }  # fmt: skip
+
+
+def test_a_webhook_is_no_operator_where_this_machine_is_allowed(own):
+    """The server answers operators from its own machine; what it sends there itself is a client's wish."""
+    api = own()
+    base = f"http://127.0.0.1:{api.server.port}"
+    for path in ("/v1/queue/pause", "/v1/queue/drain?confirm=cancel-all-waiting"):
+        delivery = api.settled(api.submit(webhook_url=base + path))
+        assert delivery["state"] == "failed" and delivery["log"][0]["status"] == 403, delivery
+    assert api.server.get("/v1/queue")[1]["paused"] is False
+    status, answer = api.server.post(
+        "/submissions", {"source_code": "true", "language_id": 46, "callback_url": base + "/v1/queue/pause"}
+    )
+    assert status == 201
+    assert api.settled(answer["token"])["log"][0]["status"] in (403, 405)
+    assert api.server.get("/v1/queue")[1]["paused"] is False
