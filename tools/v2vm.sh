@@ -15,7 +15,7 @@
 set -euo pipefail
 
 dir=${V2VM_DIR:-/var/tmp/evalx-v2vm}
-packages=${V2VM_PACKAGES:-gcc,g++,python3,python3-pytest,procps,libseccomp2,libcap2,libjson-c5,libssl3,libsqlite3-0,libyaml-0-2,libcyaml1,libmicrohttpd12}
+packages=${V2VM_PACKAGES:-gcc,g++,uidmap,python3,python3-pytest,procps,libseccomp2,libcap2,libjson-c5,libssl3,libsqlite3-0,libyaml-0-2,libcyaml1,libmicrohttpd12}
 modules=(virtio_pci virtio_blk 9pnet_virtio 9p overlay ext4)
 
 fail() {
