@@ -35,4 +35,4 @@ fi
 cd "$stage/hostile"
 "${become[@]}" env HOME="$stage" EVALX_BUILD="$stage/build" EVALX_HOSTILE_PROGRAMS="$stage/programs" \
     EVALX_BOXRUN_ARGS="--cgroup none" PYTHONDONTWRITEBYTECODE=1 \
-    /usr/bin/python3 -m pytest -q -p no:cacheprovider -k 'not outside_the_box' . "$@"
+    /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider -k 'not outside_the_box' . "$@"

@@ -31,4 +31,4 @@ V2VM_SECONDS=${V2VM_SECONDS:-2400} "$top/tools/v2vm.sh" run "$stage" "
 cp -r /mnt/build /mnt/programs /mnt/hostile /tmp/ && cd /tmp/hostile &&
 EVALX_BUILD=/tmp/build EVALX_HOSTILE_PROGRAMS=/tmp/programs EVALX_SLOW=${EVALX_SLOW:-20} \
 EVALX_BOXRUN_ARGS='${EVALX_BOXRUN_ARGS:-}' python3 -m pytest -q -p no:cacheprovider \
-    --durations=5 ${*@Q}"
+    -rs --durations=5 ${*@Q}"
