@@ -385,6 +385,59 @@ TEST(a_slow_server_times_out_and_no_answer_is_taken_for_another_s)
     }
 }
 
+struct echo {
+    _Atomic int *right, *wrong, *late;
+    char text[16];
+};
+
+static void compare_echo(void *arg, struct redis_reply *reply, UNUSED const struct err *e)
+{
+    struct echo *x = arg;
+    if (!reply)
+        atomic_fetch_add(x->late, 1);
+    else
+        atomic_fetch_add(str_is(redis_text(reply), x->text) ? x->right : x->wrong, 1);
+    redis_reply_free(reply);
+}
+
+/* The server goes on answering all the time, but too slowly. */
+TEST(answers_that_come_late_are_nobody_else_s)
+{
+    enum { ECHOES = 60 };
+    CLEANUP(redis_server_done) struct redis_server s = { 0 };
+    redis_server_start(&s, NULL);
+    CLEANUP(redis_close) struct redis *r = open_redis(s.url, 300 * US_PER_MS);
+    _Atomic int right = 0, wrong = 0, late = 0;
+    struct echo echoes[ECHOES];
+    assert_int_equal(number(r, "INCR", "n", NULL), 1);
+    for (int i = 0; i < ECHOES; i++) {
+        struct str nap[] = { STR("DEBUG"), STR("SLEEP"), STR("0.02") };
+        struct str words[] = { STR("ECHO"), { 0 } };
+        echoes[i] = (struct echo){ &right, &wrong, &late, "" };
+        snprintf(echoes[i].text, sizeof echoes[i].text, "%d", i);
+        words[1] = str_of(echoes[i].text);
+        redis_send(r, &(struct redis_call){ .words = nap, .count = 3 }, false, NULL, NULL);
+        redis_send(r, &(struct redis_call){ .words = words, .count = 2 }, false, compare_echo,
+                   &echoes[i]);
+        usleep(4000);
+    }
+    while (right + wrong + late < ECHOES)
+        usleep(1000);
+    assert_int_equal(wrong, 0);
+    assert_true(right > 0);
+    assert_true(late > 0);
+    struct err e = { 0 };
+    struct redis_reply *after;
+    while (!(after = redis_words(r, &e, "ECHO", "after")))
+        usleep(1000);
+    assert_string_equal(redis_text(after).ptr, "after");
+    redis_reply_free(after);
+    struct redis_state now;
+    while (!redis_state(r, &now, &e))
+        usleep(10000);
+    assert_int_equal(now.reconnects, 0);
+}
+
 TEST(a_server_that_sleeps_while_others_ask_keeps_answers_apart)
 {
     CLEANUP(redis_server_done) struct redis_server s = { 0 };
@@ -783,6 +836,7 @@ int main(void)
         T(a_server_that_is_not_there_yet_is_no_error_and_fails_commands_at_once_later),
         T(what_is_under_way_fails_once_when_the_server_is_killed_and_later_ones_succeed),
         T(a_slow_server_times_out_and_no_answer_is_taken_for_another_s),
+        T(answers_that_come_late_are_nobody_else_s),
         T(a_server_that_sleeps_while_others_ask_keeps_answers_apart),
         T(a_server_that_is_loading_is_waited_for),
         T(a_wrong_password_is_invalid_and_a_right_one_is_let_in),
