@@ -80,19 +80,47 @@ local function mend(p)
     end
 end
 
--- The head as noted against what the group would deliver: who moved the group is put right, who lost
--- the note gets it back.
-local function mend_head(p)
-    local id, entry = undelivered(stream(p), p)
-    local noted, noted_entry = head_of(p)
-    if noted_entry == entry then return end
-    if noted and call('XRANGE', stream(p), noted_entry, noted_entry)[1] then
-        call('XGROUP', 'SETID', stream(p), GROUP, before(noted_entry))
-        return
+-- Those in the stream that nobody has told to have.
+local function untold(p)
+    local count = 0
+    for _, text in ipairs(call('HVALS', out(p))) do
+        if string.sub(text, -1) == ' ' then count = count + 1 end
     end
-    call('HDEL', Q, 'head:' .. p)
-    if id and call('HGET', out(p), id) == entry .. ' ' then
-        call('HSET', Q, 'head:' .. p, entry .. ' ' .. id)
+    return count
+end
+
+-- Entries of the stream that wait to be delivered: there should be one, the head, or none.
+local function heads(p)
+    local ret, all = {}, call('HGETALL', out(p))
+    for i = 1, #all, 2 do
+        local entry, by = string.match(all[i + 1], '^(%S+) (.*)$')
+        if by == '' and call('XRANGE', stream(p), entry, entry)[1]
+            and #call('XPENDING', stream(p), GROUP, entry, entry, 1) == 0 then
+            ret[#ret + 1] = { id = all[i], entry = entry }
+        end
+    end
+    table.sort(ret, function(x, y) return not_after(x.entry, y.entry) and x.entry ~= y.entry end)
+    return ret
+end
+
+-- One head, noted, and the first that the group would deliver, whoever moved the group or took the
+-- note away.
+local function mend_head(p)
+    local _, entry = undelivered(stream(p), p)
+    local _, noted = head_of(p)
+    if noted == entry and untold(p) == (noted and 1 or 0) then return end
+    local found = heads(p)
+    local last = table.remove(found)
+    if last then
+        call('HSET', Q, 'head:' .. p, last.entry .. ' ' .. last.id)
+        call('XGROUP', 'SETID', stream(p), GROUP, before(last.entry))
+    else
+        call('HDEL', Q, 'head:' .. p)
+        call('XGROUP', 'SETID', stream(p), GROUP, '$')
+    end
+    for _, other in ipairs(found) do
+        local x = entry_get(other.id)
+        if x and x.place == 's' then put_back(x) else stream_take(p, other.id, other.entry) end
     end
 end
 
@@ -103,7 +131,7 @@ local function audit()
         mend_head(p)
         local _, pending = group_of(stream(p), p)
         local count, head = call('XLEN', stream(p)), undelivered(stream(p), p) and 1 or 0
-        wrong[p] = count ~= call('HLEN', out(p)) or pending + head ~= count
+        wrong[p] = count ~= call('HLEN', out(p)) or pending + head ~= count or untold(p) ~= head
         pendings = pendings + pending
     end
     local all = pendings ~= call('ZCARD', LEASES)
@@ -118,15 +146,6 @@ local function count_places()
     local count = call('HLEN', GRAVES) + call('ZCARD', LEASES)
     for p = 0, 2 do
         count = count + tonumber(call('HGET', Q, 'ready:' .. p) or 0) + call('ZCARD', delayed(p))
-    end
-    return count
-end
-
--- Those in the stream that nobody has told to have.
-local function untold(p)
-    local count = 0
-    for _, text in ipairs(call('HVALS', out(p))) do
-        if string.sub(text, -1) == ' ' then count = count + 1 end
     end
     return count
 end
@@ -157,6 +176,20 @@ local function place_lost(x)
     if x.place == 'd' then return not call('ZSCORE', delayed(x.p), x.id) end
     if x.place == 's' then return call('HEXISTS', out(x.p), x.id) == 0 end
     return false
+end
+
+-- Who finds a dead letter by its id: made again from the letters themselves.
+local function mend_graves()
+    if call('HLEN', GRAVES) == call('XLEN', DEAD) then return end
+    for _, letter in ipairs(call('XRANGE', DEAD, '-', '+')) do
+        local id = letter[2][2]
+        local x, grave = entry_get(id), call('HGET', GRAVES, id)
+        if x and x.place == 'x' and not grave then
+            call('HSET', GRAVES, id, letter[1])
+        elseif grave ~= letter[1] then
+            call('XDEL', DEAD, letter[1])
+        end
+    end
 end
 
 -- Dead letters that somebody deleted are gone, anything else goes back in line.
@@ -192,6 +225,7 @@ local function mend_entries()
             return
         end
         doubt = '0'
+        mend_graves()
     end
     local scan = call('HSCAN', ENTRIES, doubt, 'COUNT', AT_ONCE)
     for i = 1, #scan[2], 2 do mend_entry(scan[2][i]) end

@@ -643,6 +643,54 @@ TEST(thousands_of_random_steps_leave_every_id_in_one_place)
         end_close(&c.ends[i]);
 }
 
+TEST(whatever_is_deleted_between_random_steps_is_mended)
+{
+    static const struct {
+        const char *before, *after; /* a priority stands between them; NULL: none does */
+    } hurts[] = {
+        { "XTRIM " Q ":stream:", " MAXLEN 0" },
+        { "XTRIM " Q ":stream:", " MAXLEN 1" },
+        { "DEL " Q ":stream:", "" },
+        { "XGROUP DESTROY " Q ":stream:", " workers" },
+        { "XGROUP SETID " Q ":stream:", " workers 0" },
+        { "XGROUP SETID " Q ":stream:", " workers $" },
+        { "DEL " Q ":out:", "" },
+        { "DEL " Q ":turns:", "" },
+        { "DEL " Q ":lane:", ":ann" },
+        { "DEL " Q ":lane:", ":" },
+        { "DEL " Q ":delayed:", "" },
+        { "HDEL " Q " head:", "" },
+        { "HDEL " Q " ready:", "" },
+        { "DEL " Q ":leases", NULL },
+        { "DEL " Q ":wake", NULL },
+        { "DEL " Q ":graves", NULL },
+        { "XTRIM " Q ":dead MAXLEN 1", NULL },
+    };
+    struct chance c = { .state = 815 };
+    for (int i = 0; i < 2; i++)
+        c.ends[i] = end_open(LEASE_US, test_clock);
+    for (int step = 0; step < 4000; step++) {
+        random_step(&c);
+        if (step % 15)
+            continue;
+        unsigned which = next_random(&c) % COUNT_OF(hurts), p = next_random(&c) % 3;
+        char command[128];
+        if (hurts[which].after)
+            snprintf(command, sizeof command, "%s%u%s", hurts[which].before, p, hurts[which].after);
+        else
+            snprintf(command, sizeof command, "%s", hurts[which].before);
+        redis_say(redis_shared(), "%s", command);
+        for (int i = 0; i < 3; i++)
+            tend(&c.ends[i % 2]);
+        char bad[1024];
+        lua(redis_shared(), check_text, Q, bad, sizeof bad);
+        if (*bad)
+            fail_msg("after step %d, %s: %s", step, command, bad);
+    }
+    for (int i = 0; i < 2; i++)
+        end_close(&c.ends[i]);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(a_worker_killed_in_the_middle_of_a_job_loses_it_to_another, start_empty),
     cmocka_unit_test_setup(a_worker_that_dies_before_it_knows_its_job_has_used_an_attempt,
@@ -671,6 +719,7 @@ static const struct CMUnitTest tests[] = {
                            start_empty),
     cmocka_unit_test_setup(what_was_handed_to_a_process_while_it_stopped_goes_back_at_once,
                            start_empty),
+    cmocka_unit_test_setup(whatever_is_deleted_between_random_steps_is_mended, start_empty),
     cmocka_unit_test_setup(thousands_of_random_steps_leave_every_id_in_one_place, start_empty),
 };
 
