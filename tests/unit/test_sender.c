@@ -205,12 +205,12 @@ TEST(a_nudge_brings_a_look)
         looks = w.fake.looks;
         pthread_mutex_unlock(&w.fake.lock);
     }
+    bus_announce(w.bus, "x", BUS_CHANGED); /* says nothing about an end */
     usleep(50000);
     pthread_mutex_lock(&w.fake.lock);
     assert_int_equal(w.fake.looks, 1); /* and none without */
     world_add(&w, "msg_1", NOBODY, 0);
     pthread_mutex_unlock(&w.fake.lock);
-    bus_announce(w.bus, "x", BUS_CHANGED); /* says nothing about an end */
     bus_announce(w.bus, "x", BUS_FINISHED);
     wait_settled(&w, 1);
     world_close(&w);
@@ -257,8 +257,10 @@ TEST(a_store_that_is_away_is_asked_again)
     w.fake.load_fails = 1;
     world_add(&w, "msg_1", NOBODY, 0);
     world_add(&w, "msg_2", NOBODY, 0);
+    int64_t start = mono_us();
     world_start(&w);
     wait_settled(&w, 2);
+    assert_true(mono_us() - start > 1900 * US_PER_MS);  /* a second after each failure */
     assert_string_equal(w.fake.settled[0].id, "msg_1"); /* put back, first in its line */
     assert_string_equal(w.fake.settled[1].id, "msg_2");
     assert_int_equal(w.fake.loads, 3);
