@@ -443,7 +443,8 @@ TEST(waiting_workers_send_nothing)
     push(&b, "later", 1, 3600 * US_PER_S);
     for (int i = 0; i < 4; i++)
         waiter_start(&w[i], LEASE_US);
-    nap_ms(50); /* the one that becomes the timer looks twice */
+    while (redis_say_int(redis_shared(), "XLEN " Q ":wake") > 0 || blocked() < 4)
+        nap_ms(1); /* the one that becomes the timer looks twice */
     int64_t before = commands();
     nap_ms(1500);
     int64_t sent = commands() - before; /* the question itself; drivers may ping */
