@@ -117,6 +117,9 @@ MUST_USE bool pg_exec(struct pg_conn *c, const char *sql, const struct pg_args *
 /* Text that may hold several statements, without parameters. */
 MUST_USE bool pg_script(struct pg_conn *c, const char *sql, struct err *e);
 
+/* In PG_WRITE: the statements that follow may take a second longer for every MB of these bytes. */
+MUST_USE bool pg_patience(struct pg_conn *c, int64_t bytes, struct err *e);
+
 /* "PostgreSQL 15.20"; as of the last connection, "" before the first. */
 void pg_version(struct pg *pg, char *out, size_t size);
 

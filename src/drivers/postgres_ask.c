@@ -409,6 +409,14 @@ bool pg_script(struct pg_conn *c, const char *sql, struct err *e)
     return PQsendQuery(c->handle, sql) ? finish(c, e) : lost(c, "postgres", e);
 }
 
+bool pg_patience(struct pg_conn *c, int64_t bytes, struct err *e)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %lld",
+             (long long)((c->timeout_us + bytes) / 1000));
+    return pg_script(c, sql, e);
+}
+
 int64_t pg_int(const struct pg_conn *c, int column)
 {
     int64_t value;

@@ -163,15 +163,17 @@ static void add_record(struct columns *c, const struct record *r, int64_t seq, i
     "  finished_us = excluded.finished_us, expires_us = excluded.expires_us,"                      \
     "  metadata = excluded.metadata WHERE h.finished_us <= excluded.finished_us"
 
-/* Of those whose head is ours by now. unnest() stands in front, not behind FROM, where all of it
- * would be written into a temporary file first. */
+/*
+ * Of those whose head is ours by now. unnest() stands in front, not behind FROM, and the head is
+ * asked for by each row, not joined: both would write all of it into a temporary file first.
+ */
 #define PUT_BODIES                                                                                 \
     "INSERT INTO evalx_bodies(id, job, result)"                                                    \
     " SELECT c.id::uuid, c.job, c.result FROM (SELECT unnest($1::text[]) AS id,"                   \
     "  unnest($2::bigint[]) AS finished_us, unnest($3::text[]) AS job,"                            \
     "  unnest($4::text[]) AS result) c"                                                            \
-    " WHERE EXISTS(SELECT 1 FROM evalx_submissions h"                                              \
-    "  WHERE h.id = c.id::uuid AND h.finished_us = c.finished_us)"                                 \
+    " WHERE (SELECT h.finished_us FROM evalx_submissions h WHERE h.id = c.id::uuid)"               \
+    "  = c.finished_us"                                                                            \
     " ON CONFLICT (id) DO UPDATE SET job = excluded.job, result = excluded.result"
 
 struct put {
@@ -179,6 +181,15 @@ struct put {
     const struct record **records; /* by id, each once */
     size_t n;
 };
+
+enum { LARGE = 1 << 20 };
+
+/* Large ones are given more time. */
+static bool have_patience(struct pg_conn *c, const struct columns *columns, struct err *e)
+{
+    size_t bytes = columns->at[COLUMN_JOB].bytes.len + columns->at[COLUMN_RESULT].bytes.len;
+    return bytes < LARGE || pg_patience(c, (int64_t)bytes, e);
+}
 
 static bool put_columns(struct pg_conn *c, struct columns *columns, struct err *e)
 {
@@ -190,7 +201,8 @@ static bool put_columns(struct pg_conn *c, struct columns *columns, struct err *
     pg_add_ints(&wide, &at[COLUMN_FINISHED]);
     pg_add_texts(&wide, &at[COLUMN_JOB]);
     pg_add_texts(&wide, &at[COLUMN_RESULT]);
-    return pg_exec(c, PUT_HEADS, &heads, e) && pg_exec(c, PUT_BODIES, &wide, e);
+    return have_patience(c, columns, e) && pg_exec(c, PUT_HEADS, &heads, e) &&
+           pg_exec(c, PUT_BODIES, &wide, e);
 }
 
 /* An import says so: what was removed may come back. */

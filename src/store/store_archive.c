@@ -390,6 +390,7 @@ struct store *store_archive_open(struct store *live_store, struct history *histo
     a->history = history;
     a->keep_us = keep_us;
     a->retry_us = 3 * US_PER_S;
+    a->slow_again_us = 300 * US_PER_S;
     a->asked = 1; /* what an earlier process left */
     init_locks(a);
 

@@ -32,11 +32,13 @@ struct doubt {
     int64_t mark; /* of who put it here last */
 };
 
-/* Something the history will never take. Tried again when it was amended, or after a restart. */
+/* Something the history does not take. Tried again when it was amended, or after a restart; when it
+ * only took too long, at its time too. */
 struct misfit {
     char id[TOKEN_TEXT];
     int64_t finished_us;
-    bool seen; /* in this pass */
+    int64_t again_us; /* monotonic */
+    bool seen;        /* in this pass */
     char why[200];
 };
 
@@ -59,11 +61,12 @@ struct archive {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool stop;
-    int64_t retry_us;    /* between two passes while something is left */
-    int64_t asked, done; /* passes: wanted, and ended with nothing left */
-    struct map misfits;  /* id -> struct misfit */
-    struct map retracts; /* reopened, and the history could not be told: id -> char *, the id */
-    int64_t away_us;     /* since when the history does not take anything, wall clock; 0: it does */
+    int64_t retry_us;      /* between two passes while something is left */
+    int64_t slow_again_us; /* until what took too long is tried again */
+    int64_t asked, done;   /* passes: wanted, and ended with nothing left */
+    struct map misfits;    /* id -> struct misfit */
+    struct map retracts;   /* reopened, and the history could not be told: id -> char *, the id */
+    int64_t away_us; /* since when the history does not take anything, wall clock; 0: it does */
     char trouble[240];
 };
 

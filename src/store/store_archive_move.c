@@ -6,7 +6,8 @@
  *
  * Put first, archived() second: a crash in between copies once more. A batch that cannot be kept
  * (INVALID) is put record by record: what is refused then stays in live, remembered as a misfit,
- * and the others go on. So does what fails alone, time after time, although the history answers.
+ * and the others go on. So does, for some minutes, what takes too long alone, time after time,
+ * although the history answers.
  */
 #include "store/store_archive_internal.h"
 
@@ -21,6 +22,9 @@ enum {
     MISFITS_MOST = 1000, /* with more the fault lies elsewhere */
     LONELY_MOST = 3,
 };
+
+#define AGAIN_LATER INT64_C(0) /* the server may have been busy */
+#define AGAIN_NEVER INT64_MAX
 
 static const int64_t gather_us = 50 * US_PER_MS;
 static const int64_t dead_keep_us = 7 * 24 * 3600 * US_PER_S; /* an operator may retry them */
@@ -65,7 +69,7 @@ static bool is_misfit(struct archive *a, const struct record *r)
 {
     pthread_mutex_lock(&a->lock);
     struct misfit *m = map_get(&a->misfits, r->id);
-    bool same = m && m->finished_us == r->finished_us;
+    bool same = m && m->finished_us == r->finished_us && mono_us() < m->again_us;
     if (m)
         m->seen = true;
     pthread_mutex_unlock(&a->lock);
@@ -148,7 +152,8 @@ static bool end_move(struct batch *b, const struct record *records, int count, s
     return ok;
 }
 
-static void note_misfit(struct archive *a, const struct record *r, const struct err *why)
+static void note_misfit(struct archive *a, const struct record *r, const struct err *why,
+                        int64_t again_us)
 {
     pthread_mutex_lock(&a->lock);
     struct misfit *m = map_get(&a->misfits, r->id);
@@ -159,6 +164,7 @@ static void note_misfit(struct archive *a, const struct record *r, const struct 
         map_put(&a->misfits, m->id, m);
     }
     m->finished_us = r->finished_us;
+    m->again_us = again_us == AGAIN_LATER ? mono_us() + a->slow_again_us : again_us;
     snprintf(m->why, sizeof m->why, "%.*s", (int)sizeof m->why - 1, why->text);
     pthread_mutex_unlock(&a->lock);
     /* It is not there: nobody has to leave it out. */
@@ -180,7 +186,7 @@ static bool put_singly(struct batch *b, struct err *e)
             continue;
         if (e->kind != ERR_INVALID)
             return false;
-        note_misfit(b->archive, &b->records[i], e);
+        note_misfit(b->archive, &b->records[i], e, AGAIN_NEVER);
     }
     return true;
 }
@@ -196,7 +202,7 @@ static bool give_up_on(struct batch *b, const struct err *why)
         return false;
     if (++a->lonely < LONELY_MOST)
         return false;
-    note_misfit(a, &b->records[0], why);
+    note_misfit(a, &b->records[0], why, AGAIN_LATER);
     return true;
 }
 

@@ -136,6 +136,7 @@ static void hurry(struct store *s)
     struct archive *a = (struct archive *)s;
     pthread_mutex_lock(&a->lock);
     a->retry_us = 100 * US_PER_MS;
+    a->slow_again_us = 500 * US_PER_MS;
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -181,7 +182,7 @@ static int gated_teardown(void **state)
 
 static void settled(struct store *s)
 {
-    assert_true(store_archive_settle(s, 60 * US_PER_S));
+    assert_true(store_archive_settle(s, 120 * US_PER_S));
 }
 
 static void admit_final(struct store *s, enum verdict verdict, char id[TOKEN_TEXT])
@@ -346,7 +347,7 @@ GATED(nothing_is_asked_while_nothing_happens)
 static void trouble_is(struct store *s, const char *what)
 {
     char detail[240] = "";
-    int64_t deadline = mono_us() + 30 * US_PER_S;
+    int64_t deadline = mono_us() + 60 * US_PER_S;
     while (health(s, detail) && mono_us() < deadline)
         nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
     if (!strstr(detail, what))
@@ -383,8 +384,8 @@ GATED(a_full_disk_is_waited_for)
     p->file_bytes = 16 << 20; /* what a file of its log has: as good as a full disk */
     postgres_go_on(p);
 
-    char ids[12][TOKEN_TEXT];
-    for (int i = 0; i < 12; i++) {
+    char ids[7][TOKEN_TEXT];
+    for (int i = 0; i < 7; i++) {
         CLEANUP(result_free) struct result *r = result_made(VERDICT_ACCEPTED, 0);
         char *noise = arena_get(&r->arena, 3 << 20);
         random_bytes(noise, 3 << 20);
@@ -400,7 +401,7 @@ GATED(a_full_disk_is_waited_for)
     p->file_bytes = 0;
     postgres_go_on(p);
     settled(s);
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 7; i++)
         assert_true(has(g, ids[i]));
 }
 
@@ -463,7 +464,7 @@ GATED(a_misfit_that_is_removed_is_forgotten)
     assert_true(health(s, detail));
 }
 
-GATED(a_record_that_always_takes_too_long_is_left_behind)
+GATED(a_record_that_takes_too_long_waits_aside)
 {
     char ids[3][TOKEN_TEXT], detail[240];
     g->closed = true;
@@ -475,6 +476,13 @@ GATED(a_record_that_always_takes_too_long_is_left_behind)
     assert_true(has(g, ids[0]) && !has(g, ids[1]) && has(g, ids[2]));
     assert_false(health(s, detail));
     assert_non_null(strstr(detail, ids[1]));
+
+    g->too_slow = NULL; /* it was not the record after all */
+    int64_t deadline = mono_us() + 60 * US_PER_S;
+    while (!has(g, ids[1]) && mono_us() < deadline)
+        settled(s);
+    assert_true(has(g, ids[1]));
+    assert_true(health(s, detail));
 }
 
 /* ---- records that change on their way ---- */
@@ -937,7 +945,7 @@ int main(void)
         G(a_full_disk_is_waited_for),
         G(a_record_that_cannot_be_kept_does_not_hold_up_the_others),
         G(a_misfit_that_is_removed_is_forgotten),
-        G(a_record_that_always_takes_too_long_is_left_behind),
+        G(a_record_that_takes_too_long_waits_aside),
         G(a_better_result_reaches_the_history),
         G(a_result_bettered_on_its_way_is_not_forgotten),
         G(what_is_removed_on_its_way_stays_removed),
