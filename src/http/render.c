@@ -110,10 +110,9 @@ static void put_no_streams(struct json_writer *w)
         json_member_text(w, keys[i], NULL);
 }
 
-static void put_test(struct json_writer *w, const struct test_result *t)
+static void put_test_members(struct json_writer *w, const struct test_result *t)
 {
     const struct outcome *o = &t->outcome;
-    json_put_object(w);
     json_member_text(w, "id", t->id);
     json_member_text(w, "verdict", verdict_name(o->verdict));
     json_member_text(w, "limit_exceeded", o->limit);
@@ -122,12 +121,22 @@ static void put_test(struct json_writer *w, const struct test_result *t)
     put_usage(w, o->cpu_us, o->wall_us, o->memory_bytes);
     json_put_key(w, "weight");
     json_put_double(w, t->weight);
+}
+
+static void put_test(struct json_writer *w, const struct test_result *t)
+{
+    json_put_object(w);
+    put_test_members(w, t);
     json_put_object_end(w);
 }
 
-void render_test(const struct test_result *t, UNUSED size_t index, struct buf *out)
+void render_test(const struct test_result *t, size_t index, struct buf *out)
 {
-    put_test(&(struct json_writer){ .out = out }, t);
+    struct json_writer w = { .out = out };
+    json_put_object(&w);
+    json_member_int(&w, "index", (int64_t)index);
+    put_test_members(&w, t);
+    json_put_object_end(&w);
 }
 
 static void put_compile(struct json_writer *w, const struct result *result)

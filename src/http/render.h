@@ -17,7 +17,7 @@ void render_submission(const struct record *record, bool with_source, struct jso
 /* A row of the history: no output, no tests. */
 void render_summary(const struct record *record, struct json_writer *w);
 
-/* One element of "tests", appended; as BUS_TEST carries it. */
+/* One element of "tests" with its index before it, appended; as BUS_TEST carries it. */
 void render_test(const struct test_result *t, size_t index, struct buf *out);
 
 void render_language(const struct language *l, struct json_writer *w);

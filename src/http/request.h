@@ -36,6 +36,7 @@ struct context {
     const char *locale; /* of Judge0 jobs: "en_US.UTF-8" where the machine has it, or "C.UTF-8" */
     int64_t started_us; /* wall clock */
     struct statistics *statistics;
+    struct streams *streams;
 };
 
 struct header {
@@ -91,6 +92,8 @@ struct request {
     struct wait *wait;
     handler_fn then;
     int64_t wait_us;
+
+    struct stream *stream; /* owned: the body, in place of reply.body; see stream.h */
 
     int64_t began_us; /* monotonic */
     void *connection; /* the server's */

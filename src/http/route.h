@@ -41,7 +41,7 @@ const struct route *route_find(const struct routes *tables, size_t count, struct
 void dispatch(struct request *r);
 
 /* The tables. */
-extern const struct routes api_submissions_routes, api_languages_routes;
+extern const struct routes api_submissions_routes, api_events_routes, api_languages_routes;
 extern const struct routes api_health_routes, api_stats_routes, api_openapi_routes;
 extern const struct routes api_queue_routes, api_webhooks_routes;
 extern const struct routes judge0_submissions_routes, judge0_batch_routes, judge0_meta_routes;

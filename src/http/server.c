@@ -9,6 +9,7 @@
  *   on_access   called again and again: head, pieces of the body, end of the body; there it is
  *               dispatched, then either answered or parked (MHD: suspended), and called once more
  *               when it was woken (MHD: resumed)
+ *   on_stream   of a body that is made while it is sent: its next bytes, or parked likewise
  *   on_end      sent or broken off: freed, whatever it was doing
  *
  * A connection must be suspended before anybody may resume it, so it is suspended first and handed
@@ -36,11 +37,14 @@
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "http/stream.h"
 #include "http/wait.h"
 
 enum {
     THREADS = 16,
     CONNECTIONS = 4096,
+    EVENT_STREAMS = 1000,
+    STREAM_BLOCK = 16 * 1024,
     IDLE_S = 30,
     HEAD_BYTES = 128 * 1024,    /* request line and headers of one connection */
     DISCARD_BYTES = 64 << 20,   /* of a body that is too large; then the connection is closed */
@@ -53,6 +57,7 @@ enum {
 struct http {
     struct context context;
     struct waits *waits;
+    struct streams streams;
     struct MHD_Daemon *daemon;
     int port;
     size_t bodies_max;
@@ -107,6 +112,7 @@ static void on_end(UNUSED void *arg, UNUSED struct MHD_Connection *connection, v
         return;
     *state = NULL;
     wait_free(x->request.wait);
+    stream_free(x->request.stream);
     json_free(x->request.json);
     buf_done(&x->request.body);
     buf_done(&x->request.reply.body);
@@ -237,20 +243,51 @@ static void log_request(const struct request *r)
                   r->target.ptr, r->reply.status, r->reply.why.text);
 }
 
+static void resume(void *arg)
+{
+    MHD_resume_connection(arg);
+}
+
+static ssize_t on_stream(void *arg, UNUSED uint64_t position, char *to, size_t size)
+{
+    struct exchange *x = arg;
+    struct stream *stream = x->request.stream;
+    ssize_t len = stream_read(stream, x->http->waits, mono_us(), to, size);
+    if (len < 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (len == 0) {
+        MHD_suspend_connection(x->connection);
+        stream_park(stream, x->http->waits, resume, x->connection);
+    }
+    return len;
+}
+
+/* Takes the body over. */
+static struct MHD_Response *make_response(struct exchange *x)
+{
+    struct request *r = &x->request;
+    size_t len = r->reply.body.len;
+    if (r->stream && !r->head)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, x,
+                                                 NULL);
+    if (!len)
+        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(len, r->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
+    if (response)
+        r->reply.body = (struct buf){ 0 }; /* the response owns it now */
+    return response;
+}
+
 static enum MHD_Result send_reply(struct exchange *x)
 {
     struct request *r = &x->request;
     CHECK(r->reply.status);
     log_request(r);
 
-    size_t len = r->reply.body.len;
-    struct MHD_Response *response =
-        len ? MHD_create_response_from_buffer(len, r->reply.body.ptr, MHD_RESPMEM_MUST_FREE)
-            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = make_response(x);
     if (!response)
         return MHD_NO;
-    if (len)
-        r->reply.body = (struct buf){ 0 }; /* the response owns it now */
     if (r->reply.type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->reply.type);
     for (size_t i = 0; i < r->reply.header_count; i++) /* empty values are left out */
@@ -259,11 +296,6 @@ static enum MHD_Result send_reply(struct exchange *x)
     MHD_destroy_response(response);
     x->answered = true;
     return done;
-}
-
-static void resume(void *arg)
-{
-    MHD_resume_connection(arg);
 }
 
 static enum MHD_Result send_or_park(struct exchange *x)
@@ -396,6 +428,8 @@ struct http *http_start(const struct http_config *config, struct service *servic
     struct http *h = calloc(1, sizeof *h);
     CHECK(h);
     context_init(&h->context, config, service);
+    h->streams.most = config->event_streams > 0 ? config->event_streams : EVENT_STREAMS;
+    h->context.streams = &h->streams;
     pthread_mutex_init(&h->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

@@ -102,6 +102,7 @@ struct http_config {
     int64_t wait_max_us;   /* a client waits this long at most */
     int threads;           /* 0: 16 */
     int connections;       /* at one time; 0: 4096 */
+    int event_streams;     /* clients that follow a submission, at one time; 0: 1000 */
     int64_t idle_us;       /* a connection without progress is closed; 0: 30 s */
     const char *version;   /* evalX's */
     const char *const *auth_tokens;  /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */

@@ -194,8 +194,34 @@ struct wait *wait_new(struct service *s, const char *id)
     w->service = s;
     w->place = NOT_IN_HEAP;
     pthread_mutex_init(&w->lock, NULL);
-    w->watch = service_watch(s, id, on_end, w);
+    if (id)
+        w->watch = service_watch(s, id, on_end, w);
     return w;
+}
+
+void wait_wake(struct wait *w)
+{
+    wake(w);
+}
+
+void wait_again(struct wait *w)
+{
+    if (w->waits) {
+        pthread_mutex_lock(&w->waits->lock);
+        heap_remove(w->waits, w);
+        pthread_mutex_unlock(&w->waits->lock);
+    }
+    pthread_mutex_lock(&w->lock);
+    w->parked = w->woken = false;
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool waits_released(struct waits *ws)
+{
+    pthread_mutex_lock(&ws->lock);
+    bool released = ws->released;
+    pthread_mutex_unlock(&ws->lock);
+    return released;
 }
 
 void wait_park(struct wait *w, struct waits *ws, int64_t until_us, void (*wake_fn)(void *arg),

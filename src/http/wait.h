@@ -28,7 +28,7 @@ void waits_release(struct waits *ws);
 /* Nobody may be parked any more. Accepts NULL. */
 void waits_stop(struct waits *ws);
 
-/* Watch a job. Any thread. */
+/* Watch a job. id NULL: none, only wait_wake() and the deadline wake it. Any thread. */
 struct wait *wait_new(struct service *s, const char *id);
 
 /*
@@ -38,6 +38,16 @@ struct wait *wait_new(struct service *s, const char *id);
  */
 void wait_park(struct wait *w, struct waits *ws, int64_t until_us, void (*wake)(void *arg),
                void *arg);
+
+/* Wake it as an end does: at once, or when it is parked. Any thread, also one in the bus. */
+void wait_wake(struct wait *w);
+
+/* To be parked once more: what woke it so far is forgotten. The thread that parks it, after it was
+ * woken. */
+void wait_again(struct wait *w);
+
+/* Whether waits_release() was called: parking makes no sense any more. Any thread. */
+bool waits_released(struct waits *ws);
 
 /* Number of waits parked. Any thread. */
 size_t waits_parked(struct waits *ws);

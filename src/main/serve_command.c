@@ -115,6 +115,7 @@ static bool start_service(struct server *v, struct err *e)
         .body_bytes_max = (size_t)s->body_bytes,
         .wait_max_us = s->wait_max_us,
         .threads = (int)s->http_threads,
+        .event_streams = (int)s->event_streams,
         .version = EVALX_VERSION,
         .auth_tokens = s->auth_tokens,
         .admin_tokens = s->admin_tokens,

@@ -115,6 +115,8 @@ static const struct conf_item items[] = {
       256 },
     { "BODY_BYTES", CONF_BYTES, AT(body_bytes), "64MiB", "largest request body", NULL, 1024,
       MIB(2047) },
+    { "EVENT_STREAMS", CONF_INT, AT(event_streams), "1000",
+      "clients that follow a submission's events at one time", NULL, 1, 100000 },
     { "WAIT_MAX", CONF_TIME, AT(wait_max_us), "5min", "longest wait for a result in one request",
       NULL, 0, US(3600) },
 

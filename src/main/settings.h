@@ -46,7 +46,7 @@ struct settings {
     int64_t cache_bytes, cache_memory_bytes, result_cache_bytes, shared_cache_bytes;
     int cache;
 
-    int64_t http_threads, body_bytes, wait_max_us;
+    int64_t http_threads, event_streams, body_bytes, wait_max_us;
     const char **auth_tokens;
 
     bool hints;

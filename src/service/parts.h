@@ -62,7 +62,7 @@ struct active {
 };
 
 struct service_watch {
-    struct service_watch *next, **link; /* under service.watch_lock */
+    struct service_watch *next, **link; /* under service.watch_lock; NULL: of events */
     struct service *service;
     struct bus_watch *watch;
     service_watch_fn fn;

@@ -109,7 +109,14 @@ struct service_watch;
 typedef void (*service_watch_fn)(void *arg);
 MUST_USE struct service_watch *service_watch(struct service *s, const char *id, service_watch_fn fn,
                                              void *arg);
-/* Free the watch. After it returns fn is not called any more. Not from inside fn. */
+/*
+ * All that is heard of a job, as bus_watch(): fn must not block nor call into the service. With
+ * BUS_AGAIN, whose looking is the caller's here, it is to look at the record, later and elsewhere.
+ */
+MUST_USE struct service_watch *service_watch_events(struct service *s, const char *id, bus_fn fn,
+                                                    void *arg);
+/* Free the watch, of either kind. After it returns fn is not called any more. Not from inside fn.
+ */
 void service_unwatch(struct service *s, struct service_watch *w);
 
 /* Cancel; idempotent. ret_state: the state afterwards. errors: NOT_FOUND */

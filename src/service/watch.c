@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients that wait for an end. A nudge about their job ends the wait. When nudges may have been
+ * Clients that wait for an end, or follow all events. A nudge about their job ends the wait. When nudges may have been
  * lost (BUS_AGAIN) the sweeper's thread looks into the records, since the bus must not be held up;
  * it finds the watch again by its id and calls it under the lock that taking it back needs too.
  */
@@ -41,16 +41,31 @@ struct service_watch *service_watch(struct service *s, const char *id, service_w
     return w;
 }
 
-void service_unwatch(struct service *s, struct service_watch *w)
+/* Not in the list: whoever gets all events looks into the record himself. */
+struct service_watch *service_watch_events(struct service *s, const char *id, bus_fn fn, void *arg)
 {
-    if (!w)
-        return;
-    bus_unwatch(s->bus, w->watch);
+    struct service_watch *w = calloc(1, sizeof *w);
+    CHECK(w);
+    w->watch = bus_watch(s->bus, id, fn, arg);
+    return w;
+}
+
+static void unlist(struct service *s, struct service_watch *w)
+{
     pthread_mutex_lock(&s->watch_lock);
     *w->link = w->next;
     if (w->next)
         w->next->link = w->link;
     pthread_mutex_unlock(&s->watch_lock);
+}
+
+void service_unwatch(struct service *s, struct service_watch *w)
+{
+    if (!w)
+        return;
+    bus_unwatch(s->bus, w->watch);
+    if (w->link)
+        unlist(s, w);
     free(w);
 }
 

@@ -169,8 +169,10 @@ static void test_done(void *arg, const struct test_result *t, size_t index)
 {
     struct active *a = arg;
     CLEANUP(buf_done) struct buf data = { 0 };
-    if (t->outcome.out.len + t->outcome.err.len <= TEST_DATA_MOST) /* more would be left out */
+    if (t->outcome.out.len + t->outcome.err.len <= TEST_DATA_MOST) { /* more would be left out */
+        buf_addf(&data, "%d %zu ", a->ticket.attempt, index);
         a->service->config.render_test(t, index, &data);
+    }
     bus_announce_data(a->service->bus, a->ticket.id, BUS_TEST, buf_str(&data));
 }
 
@@ -228,7 +230,9 @@ static void run(struct active *a)
     struct service *s = a->service;
     bool listed = a->job->has_tests && s->config.render_test;
     store_start(s->store, a->ticket.id, a->ticket.attempt, wall_us());
-    bus_announce(s->bus, a->ticket.id, BUS_CHANGED);
+    char attempt[16];
+    snprintf(attempt, sizeof attempt, "%d", a->ticket.attempt);
+    bus_announce_data(s->bus, a->ticket.id, BUS_CHANGED, str_of(attempt));
     /* The job may be over before engine_submit() returns: a is not ours any more after it. */
     char id[TOKEN_TEXT];
     memcpy(id, a->ticket.id, sizeof id);

@@ -552,10 +552,10 @@ static void assert_story(const char *body, const char *expected)
 TEST(the_bus_tells_how_a_job_goes_on)
 {
     assert_story("{\"language\":\"bash\",\"source\":\"\",\"tests\":[{\"stdin\":\"x\"}]}",
-                 "changed() changed() changed() test(test 1 at 0) finished() ");
+                 "changed(1) changed() changed(2) test(2 0 test 1 at 0) finished() ");
     /* With one run the end says it all. */
     assert_story("{\"language\":\"bash\",\"source\":\"\"}",
-                 "changed() changed() changed() finished() ");
+                 "changed(1) changed() changed(2) finished() ");
 }
 
 static void await_bell(struct bell *bell, const char *otherwise)
