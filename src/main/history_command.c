@@ -181,6 +181,7 @@ static bool read_page(const struct database *d, struct export *x, struct err *e)
     if (d->sqlite)
         return history_sqlite_list(d->sqlite, x->last_seq, PAGE, write_record, note_unreadable, x,
                                    e);
+    CHECK(d->postgres);
     const struct store_filter f = { .before_seq = x->last_seq, .limit = PAGE };
     return d->postgres->ops->list(d->postgres, &f, NULL, RECORD_JOB | RECORD_RESULT, write_record,
                                   x, NULL, e);

@@ -67,7 +67,7 @@ static bool read_int(const struct json *root, const char *key, int64_t *ret, str
 
 static bool read_head(const struct json *root, struct record *r, struct err *e)
 {
-    int64_t version, attempts;
+    int64_t version = 0, attempts = 0;
     const struct json *id = json_get(root, "id"), *state = json_get(root, "state");
     if (!read_int(root, "record", &version, e))
         return false;

@@ -30,12 +30,6 @@ static void sides_init(struct sides *s, struct archive *a, const struct store_fi
     s->without.ids = s->doubts;
 }
 
-static void sides_done(struct sides *s)
-{
-    free(s->doubts);
-}
-CLEANUP_FOR_STRUCT(struct sides, sides_done)
-
 typedef void (*list_fn)(void *arg, struct record *r, int64_t seq);
 
 static bool list_live(const struct sides *s, const struct store_filter *f, unsigned parts,
@@ -173,6 +167,12 @@ static bool read_seqs(const struct sides *s, side_fn side, int64_t first, int64_
     return true;
 }
 
+static int64_t seq_at(const struct seqs *s, int64_t i)
+{
+    CHECK(s->at && i >= 0 && i < s->count);
+    return s->at[i];
+}
+
 /* The last of the first n of both; the history's begin with the one numbered first. */
 static int64_t last_of(int64_t n, const struct seqs *live, const struct seqs *history,
                        int64_t first)
@@ -182,15 +182,15 @@ static int64_t last_of(int64_t n, const struct seqs *live, const struct seqs *hi
         bool more = k - first < history->count;
         if (i == live->count && !more)
             return NOWHERE;
-        if (i < live->count && (!more || live->at[i] > history->at[k - first]))
+        if (i < live->count && (!more || seq_at(live, i) > seq_at(history, k - first)))
             i++;
         else
             k++;
     }
     if (k > 0 && k - 1 - first >= history->count)
         return NOWHERE;
-    int64_t last = i > 0 ? live->at[i - 1] : INT64_MAX;
-    return k > 0 ? MIN(last, history->at[k - 1 - first]) : last;
+    int64_t last = i > 0 ? seq_at(live, i - 1) : INT64_MAX;
+    return k > 0 ? MIN(last, seq_at(history, k - 1 - first)) : last;
 }
 
 /* Of the first n at most as many are live's as it has, so the rest is the history's for sure; of
@@ -227,9 +227,10 @@ bool archive_list(struct store *s, const struct store_filter *f, unsigned parts,
         return store_list(a->live, f, parts, fn, arg, ret_total, e);
 
     pthread_rwlock_rdlock(&a->view);
-    CLEANUP(sides_done) struct sides sides = { 0 };
+    struct sides sides;
     sides_init(&sides, a, f);
     bool ok = list_both(&sides, parts, fn, arg, ret_total, e);
+    free(sides.doubts);
     pthread_rwlock_unlock(&a->view);
     return ok;
 }

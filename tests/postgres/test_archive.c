@@ -396,7 +396,7 @@ GATED(a_full_disk_is_waited_for)
         admit(s, ids[i]);
         assert_int_equal(finish_with(s, ids[i], r), GOT_ONE);
     }
-    trouble_is(s, "extend file");
+    trouble_is(s, "File too large");
     postgres_stop(p, SIGQUIT);
     p->file_bytes = 0;
     postgres_go_on(p);
