@@ -104,8 +104,9 @@ static bool native_admit(struct request *r, const struct route *route)
 
 static void native_dispatch(struct request *r)
 {
-    const struct routes tables[] = { api_submissions_routes, api_events_routes,  api_languages_routes,
-                                     api_health_routes,      api_stats_routes,   api_openapi_routes,
+    const struct routes tables[] = { api_submissions_routes, api_events_routes,
+                                     api_languages_routes,   api_health_routes,
+                                     api_stats_routes,       api_openapi_routes,
                                      api_queue_routes,       api_webhooks_routes };
     const char *allow;
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);

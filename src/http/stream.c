@@ -41,8 +41,8 @@ struct stream {
 
     pthread_mutex_t lock;
     /* under lock */
-    bool look;  /* at the record */
-    int began;  /* the attempt that did, as was heard; 0: none */
+    bool look; /* at the record */
+    int began; /* the attempt that did, as was heard; 0: none */
     size_t bytes;
     struct heard *first, **last;
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients that wait for an end, or follow all events. A nudge about their job ends the wait. When nudges may have been
- * lost (BUS_AGAIN) the sweeper's thread looks into the records, since the bus must not be held up;
- * it finds the watch again by its id and calls it under the lock that taking it back needs too.
+ * Clients that wait for an end, or follow all that happens. A nudge about their job ends the wait.
+ * When nudges may have been lost (BUS_AGAIN) the sweeper's thread looks into the records of those
+ * who wait, since the bus must not be held up; it finds the watch again by its id and calls it
+ * under the lock that taking it back needs too.
  */
 #include "base/log.h"
 #include "service/parts.h"

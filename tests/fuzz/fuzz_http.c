@@ -4,10 +4,12 @@
  *
  *   q  a query string or form body   p  a path           m  a Content-Type, a line break, multipart
  *   w  options for word splitting    f  a fields list    a  a Judge0 submission in JSON
+ *   e  a Last-Event-ID
  */
 #include "base/text.h"
 #include "fuzz.h"
 #include "http/judge0.h"
+#include "http/place.h"
 
 static void check_params(const struct params *params)
 {
@@ -138,13 +140,30 @@ static void try_attributes(struct str text, struct arena *arena)
     }
 }
 
+/* An id that is ours is the one way to say it, and the next test can always be added. */
+static void try_event_id(struct str text, UNUSED struct arena *arena)
+{
+    struct place p;
+    CLEANUP(buf_done) struct buf again = { 0 };
+    if (!place_read(text, &p))
+        return;
+    place_write(&p, &again);
+    CHECK(str_eq(buf_str(&again), text));
+    for (int i = 0; i < 2 * PLACE_RANGES; i++) {
+        int next = place_next(&p);
+        CHECK(!place_has(&p, next) && place_add(&p, next) && place_has(&p, next));
+        CHECK(p.count <= PLACE_RANGES + 1);
+    }
+}
+
 FUZZ(text)
 {
     static const struct {
         char kind;
         void (*run)(struct str text, struct arena *arena);
-    } targets[] = { { 'q', try_query }, { 'p', try_path },   { 'm', try_multipart },
-                    { 'w', try_words }, { 'f', try_fields }, { 'a', try_attributes } };
+    } targets[] = { { 'q', try_query },   { 'p', try_path },   { 'm', try_multipart },
+                    { 'w', try_words },   { 'f', try_fields }, { 'a', try_attributes },
+                    { 'e', try_event_id } };
     if (!text.len)
         return;
     CLEANUP(arena_done) struct arena arena = { 0 };

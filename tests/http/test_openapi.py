@@ -120,8 +120,10 @@ def test_submissions_have_the_shape_of_the_document(api, document):
     check(document, "delete", one, api.delete(f"{path}/{token}"))
     check(document, "post", f"{one}/cancel", api.post(f"{path}/{token}/cancel"))
     api.get(f"{path}/{token}?wait=30")
+    check(document, "get", f"{one}/events", api.get(f"{path}/{token}/events", **{"Last-Event-ID": "finished"}))
     check(document, "delete", one, api.delete(f"{path}/{token}"))
     check(document, "delete", one, api.delete(f"{path}/{token}"))
+    check(document, "get", f"{one}/events", api.get(f"{path}/{token}/events"))
     check(document, "post", path, api.post(path, bodies[0]))
     check(document, "get", path, api.get(path))
 
