@@ -40,6 +40,18 @@ bool postgres_is_here(void)
     return find_bin(NULL, 0) && (geteuid() != 0 || getpwnam("postgres"));
 }
 
+static int remove_one(const char *path, UNUSED const struct stat *st, UNUSED int flag,
+                      UNUSED struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void remove_folder(const struct postgres *p)
+{
+    if (*p->folder)
+        nftw(p->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 NORETURN static void give_up(struct postgres *p, const char *what)
 {
     char path[80], text[4096];
@@ -48,6 +60,9 @@ NORETURN static void give_up(struct postgres *p, const char *what)
     FILE *log = fopen(path, "re");
     for (size_t n; log && (n = fread(text, 1, sizeof text, log)) > 0;)
         fwrite(text, 1, n, stderr);
+    if (p->pid > 0)
+        kill(p->pid, SIGQUIT);
+    remove_folder(p);
     abort();
 }
 
@@ -162,17 +177,10 @@ void postgres_stop(struct postgres *p, int signal_number)
     p->pid = 0;
 }
 
-static int remove_one(const char *path, UNUSED const struct stat *st, UNUSED int flag,
-                      UNUSED struct FTW *ftw)
-{
-    return remove(path);
-}
-
 void postgres_done(struct postgres *p)
 {
     postgres_stop(p, SIGQUIT);
-    if (*p->folder)
-        nftw(p->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_folder(p);
     *p = (struct postgres){ 0 };
 }
 
