@@ -12,7 +12,6 @@
 #include "base/clock.h"
 
 struct redis_ear {
-    struct redis *redis;
     struct redis_line *line;
     char *channel;
     void (*message)(void *arg, struct str text);
@@ -90,7 +89,7 @@ struct redis_ear *redis_listen(struct redis *r, const char *channel,
 {
     struct redis_ear *ear = calloc(1, sizeof *ear);
     CHECK(ear);
-    *ear = (struct redis_ear){ .redis = r, .message = message, .gap = gap, .arg = arg };
+    *ear = (struct redis_ear){ .message = message, .gap = gap, .arg = arg };
     ear->channel = strdup(channel);
     CHECK(ear->channel);
     ear->line = redis_line_new(r);

@@ -481,7 +481,8 @@ bool finder_sends_on(struct finder *f, struct link *l, struct command *c, const 
     }
     if (reply_code_is(reply, "CLUSTERDOWN"))
         f->map_wanted = f->slots != NULL;
-    if (reply_code_is(reply, "READONLY")) {
+    /* Not for each of many commands: a URL may lead to a replica for good. */
+    if (reply_code_is(reply, "READONLY") && now - l->stood_us >= US_PER_S) {
         err_set(&e, ERR_UNAVAILABLE, "redis: the server is a replica");
         link_again(l, &e, now);
     }

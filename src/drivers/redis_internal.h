@@ -193,7 +193,6 @@ MUST_USE enum got redis_wire_reply(struct wire *w, redisReply **ret, struct err 
 struct greeting {
     char steps[8]; /* one letter per answer still to come */
     int at;
-    bool sentinel;
 };
 void greeting_begin(struct greeting *g, const struct redis_url *u, bool sentinel, struct buf *out);
 /* GOT_ONE: it was the last one. errors: INVALID password or rights, UNAVAILABLE no primary */
@@ -266,6 +265,7 @@ struct link {
 
     int64_t down_us, retry_us, deadline_us, pause_us;
     int64_t heard_us; /* last bytes, or when it was last idle */
+    int64_t stood_us; /* ready since */
     bool tried;       /* an attempt failed since it stood */
     bool refused;     /* and the reason is one that waiting does not mend */
     bool stood;       /* it was ready once */
@@ -341,7 +341,6 @@ struct redis {
     struct finder *finder;  /* the thread's alone */
     _Atomic bool clustered; /* keys have slots */
     _Atomic int64_t reconnects;
-    _Atomic int64_t sends; /* times bytes were handed to the kernel: for tests */
 
     pthread_mutex_t lock; /* guards what follows */
     struct commands inbox;

@@ -269,6 +269,7 @@ static void stand(struct link *l, int64_t now)
     l->pause_us = 0;
     l->trouble = (struct err){ 0 };
     l->heard_us = now;
+    l->stood_us = now;
     finder_stands(l->redis->finder, l, now);
 }
 
@@ -394,7 +395,6 @@ static void send_waiting(struct link *l, int64_t now)
         put_command(l, commands_take(&l->waiting));
     if (l->unwaited)
         put_wait(l);
-    atomic_fetch_add_explicit(&l->redis->sends, 1, memory_order_relaxed);
     if (!redis_wire_flush(&l->wire, &e))
         broke(l, &e, now);
 }

@@ -232,7 +232,7 @@ void greeting_begin(struct greeting *g, const struct redis_url *u, bool sentinel
 {
     const char *user = sentinel ? u->sentinel_user : u->user;
     const char *password = sentinel ? u->sentinel_password : u->password;
-    *g = (struct greeting){ .sentinel = sentinel };
+    *g = (struct greeting){ .at = 0 };
     if (password) {
         step(g, 'A');
         if (user)
