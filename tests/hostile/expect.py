@@ -113,6 +113,8 @@ def known(share, slack, overhead=0):
     start, which it cannot see."""
 
     def check(key, want, report):
+        if not report["out"].strip().isdigit():
+            return f"{key}: the program did not say what it used"
         said = int(report["out"])
         tolerance = max(share * said, slack)
         over = report[key] - said

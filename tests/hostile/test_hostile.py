@@ -96,6 +96,8 @@ def run_case(lanes, case, **plan):
         wrong = expect.mismatches(case.expect, report)
         if not expect.only_times(wrong) and not (wrong and had_no_core(report)):
             break
+    if wrong and had_no_core(report) and os.getloadavg()[0] > 3 * os.cpu_count():
+        pytest.skip("the machine was too busy three times")
     assert not wrong, "; ".join(wrong) + f" | {report}"
     return report
 
