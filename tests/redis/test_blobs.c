@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "../redis_world.h"
@@ -311,6 +312,7 @@ TEST(a_claim_is_taken_over_after_its_holder_s_death)
     pid_t pid = fork(); /* before this process has threads of the driver */
     if (pid == 0) {
         struct err e = { 0 };
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         struct redis *r = redis_open(&(struct redis_config){ .url = redis_shared()->url }, &e);
         struct blobs_config config = config_of("artifact", 64 << 20, 8 << 20);
         struct blobs *b = blobs_open(r, &config);
