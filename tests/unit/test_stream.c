@@ -330,6 +330,9 @@ TEST(news_between_reading_and_parking_wake_at_once_and_each_parking_once)
     hear_test(1, 2, 1);
     stream_park(stream, waits, on_wake, NULL);
     assert_int_equal(atomic_load(&woken), 2);
+    assert_string_equal(read_ids(), "tests.1.0-2 ");
+    stream_park(stream, waits, on_wake, NULL); /* what was read wakes nobody any more */
+    assert_int_equal(atomic_load(&woken), 2);
 }
 
 TEST(a_stopping_server_ends_its_streams)
