@@ -3,6 +3,7 @@
  * Event streams without a server: record and bus are this file's, so that nudges come, are lost or
  * come too fast when the test says.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -24,6 +25,7 @@ static struct {
     bool away, gone;
     int loads;
 } now;
+static pthread_mutex_t now_lock = PTHREAD_MUTEX_INITIALIZER; /* for tests with threads */
 
 struct service_watch *service_watch(UNUSED struct service *s, UNUSED const char *id,
                                     UNUSED service_watch_fn fn, UNUSED void *arg)
@@ -73,8 +75,7 @@ static struct job *some_job(void)
     return job;
 }
 
-enum got service_load(UNUSED struct service *s, const char *id, unsigned parts, struct record *ret,
-                      struct err *e)
+static enum got load_now(const char *id, unsigned parts, struct record *ret, struct err *e)
 {
     now.loads++;
     if (now.away) {
@@ -90,6 +91,15 @@ enum got service_load(UNUSED struct service *s, const char *id, unsigned parts, 
     if ((parts & RECORD_RESULT) && now.state == STATE_FINISHED)
         ret->result = some_result();
     return GOT_ONE;
+}
+
+enum got service_load(UNUSED struct service *s, const char *id, unsigned parts, struct record *ret,
+                      struct err *e)
+{
+    pthread_mutex_lock(&now_lock);
+    enum got got = load_now(id, parts, ret, e);
+    pthread_mutex_unlock(&now_lock);
+    return got;
 }
 
 /* ---- a reader ---- */
@@ -335,6 +345,72 @@ TEST(news_between_reading_and_parking_wake_at_once_and_each_parking_once)
     assert_int_equal(atomic_load(&woken), 2);
 }
 
+/* ---- all at one time ---- */
+
+enum { STORM_TESTS = 4000, STORM_THREADS = 2 };
+
+static pthread_mutex_t storm_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t storm_changed = PTHREAD_COND_INITIALIZER;
+static bool storm_woken; /* under storm_lock */
+
+static void wake_reader(UNUSED void *arg)
+{
+    pthread_mutex_lock(&storm_lock);
+    storm_woken = true;
+    pthread_cond_signal(&storm_changed);
+    pthread_mutex_unlock(&storm_lock);
+}
+
+static void sleep_parked(void)
+{
+    stream_park(stream, waits, wake_reader, NULL);
+    pthread_mutex_lock(&storm_lock);
+    while (!storm_woken)
+        pthread_cond_wait(&storm_changed, &storm_lock);
+    storm_woken = false;
+    pthread_mutex_unlock(&storm_lock);
+}
+
+static void *tell_of_tests(void *arg)
+{
+    for (int i = (int)(intptr_t)arg; i < STORM_TESTS; i += STORM_THREADS)
+        hear_test(1, i, 50);
+    return NULL;
+}
+
+static void *tell_the_end(UNUSED void *arg)
+{
+    pthread_t threads[STORM_THREADS];
+    for (int i = 0; i < STORM_THREADS; i++)
+        pthread_create(&threads[i], NULL, tell_of_tests, (void *)(intptr_t)i);
+    for (int i = 0; i < STORM_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_lock(&now_lock);
+    finish(1, STORM_TESTS);
+    pthread_mutex_unlock(&now_lock);
+    hear(BUS_FINISHED, "");
+    return NULL;
+}
+
+TEST(a_reader_sleeps_and_is_woken_while_events_storm_in_and_has_each_once)
+{
+    pthread_t thread;
+    int seen = 0;
+    assert_int_equal(open_at(NULL), GOT_ONE);
+    pthread_create(&thread, NULL, tell_the_end, NULL);
+    for (bool more = true; more;) {
+        more = read_all();
+        for (const char *at = text.len ? text.ptr : NULL; at && (at = strstr(at, "event: test\n"));
+             at++)
+            seen++;
+        if (more)
+            sleep_parked();
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(seen, STORM_TESTS);
+    assert_non_null(strstr(text.ptr, "event: finished\n"));
+}
+
 TEST(a_stopping_server_ends_its_streams)
 {
     assert_int_equal(open_at(NULL), GOT_ONE);
@@ -443,6 +519,7 @@ RUN_TESTS(TW(events_come_in_the_order_they_happen_and_end_with_the_record),
           TW(an_idle_stream_beats_and_looks_at_the_record_with_every_fourth_beat),
           TW(a_store_that_is_away_is_asked_again_with_the_next_beat),
           TW(news_between_reading_and_parking_wake_at_once_and_each_parking_once),
+          TW(a_reader_sleeps_and_is_woken_while_events_storm_in_and_has_each_once),
           TW(a_stopping_server_ends_its_streams), TW(a_deleted_submission_ends_its_stream),
           TW(streams_are_counted_and_bounded),
           T(an_id_is_read_as_it_was_written_and_nothing_else_is),
