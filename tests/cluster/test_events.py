@@ -3,6 +3,7 @@
 
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_a_stream_outlives_a_redis_that_was_away(own):
         thread.start()
         until(lambda: any(e.name == "test" for e in events), 20, "a first test")
         own.stop()
+        time.sleep(1)  # tests end meanwhile, and nobody hears of them
         own.start()
         thread.join(60)
         assert not thread.is_alive()
