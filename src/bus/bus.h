@@ -19,9 +19,9 @@
 enum bus_event {
     BUS_FINISHED, /* the record is final */
     BUS_CHANGED,  /* it began to run (data: the attempt), or was queued again (no data) */
-    BUS_TEST,     /* a test is over; data: "ATTEMPT INDEX JSON", its result as the native face has it */
-    BUS_CANCEL,   /* somebody asks the worker that has it to end it */
-    BUS_AGAIN,    /* to every watch: nudges may have been lost, look at the record again */
+    BUS_TEST, /* a test is over; data: "ATTEMPT INDEX JSON", its result as the native face has it */
+    BUS_CANCEL, /* somebody asks the worker that has it to end it */
+    BUS_AGAIN,  /* to every watch: nudges may have been lost, look at the record again */
 };
 
 struct bus;

@@ -79,8 +79,8 @@ struct db_conn *conn_open(const char *path, int cache_kib, struct err *e)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, 10000); /* only while a log left by a crash is read */
 
-    /* What is deleted is overwritten only where that writes nothing more: Debian's SQLite would clear
-     * every page it frees. */
+    /* What is deleted is overwritten only where that writes nothing more: Debian's SQLite would
+     * clear every page it frees. */
     char sql[200];
     snprintf(sql, sizeof sql,
              "PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"

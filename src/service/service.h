@@ -135,9 +135,9 @@ const struct job_policy *service_policy(const struct service *s);
 
 struct service_stats {
     struct queue_stats queue;
-    struct engine_stats engine; /* zero without one */
+    struct engine_stats engine;        /* zero without one */
     struct result_cache_stats results; /* zero without one */
-    int64_t accepted, finished; /* since start */
+    int64_t accepted, finished;        /* since start */
 };
 MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct err *e);
 

@@ -448,14 +448,16 @@ TEST(a_calendar_does_not_believe_a_clock_that_jumps_before_an_hour)
     struct calendar c = { 0 };
     assert_int_equal(calendar_date(&c, year, 7), year);
     assert_int_equal(calendar_date(&c, year + minute, 7 + minute), year + minute);
-    assert_int_equal(calendar_date(&c, year + minute + 9, 8 + minute), year + minute + 9); /* drifts */
+    assert_int_equal(calendar_date(&c, year + minute + 9, 8 + minute),
+                     year + minute + 9); /* drifts */
 
     int64_t wall = year + minute + 9, mono = 8 + minute; /* ahead, and back */
     assert_int_equal(calendar_date(&c, wall + year, mono + 5), wall + 5);
     assert_int_equal(calendar_date(&c, wall + hour / 2, mono + hour / 2), wall + hour / 2);
     /* back, which is the earlier date */
     assert_int_equal(calendar_date(&c, wall - year, mono + hour / 2), wall - year);
-    assert_int_equal(calendar_date(&c, wall - year + hour / 2, mono + hour), wall - year + hour / 2);
+    assert_int_equal(calendar_date(&c, wall - year + hour / 2, mono + hour),
+                     wall - year + hour / 2);
     /* ahead again by another year: that is a jump of its own */
     assert_int_equal(calendar_date(&c, wall + year + hour, mono + hour), wall + hour);
     assert_int_equal(calendar_date(&c, wall + year + 2 * hour - 1, mono + 2 * hour - 1),
@@ -578,7 +580,7 @@ RUN_TESTS(T(an_empty_buf_gives_an_empty_str_and_no_null),
           T(a_hash_depends_on_how_the_pieces_are_cut), T(tokens_are_random_uuids_of_version_4),
           T(secrets_are_compared_whole), T(wall_text_has_three_digits_and_z),
           T(a_calendar_does_not_believe_a_clock_that_jumps_before_an_hour),
-        T(a_file_is_replaced_whole_and_read_back),
+          T(a_file_is_replaced_whole_and_read_back),
           T(a_file_that_is_too_long_or_not_there_says_so), T(dir_open_makes_the_parents_too),
           T(a_sealed_memory_file_cannot_be_changed_by_anyone),
           T(descriptors_are_written_and_read_through_a_pipe))

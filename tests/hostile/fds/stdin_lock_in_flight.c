@@ -16,10 +16,9 @@ static void post(int to, int fd)
         struct cmsghdr align;
     } control = { 0 };
     struct iovec byte = { "", 1 };
-    struct msghdr m = { .msg_iov = &byte,
-                        .msg_iovlen = 1,
-                        .msg_control = &control,
-                        .msg_controllen = sizeof control };
+    struct msghdr m = {
+        .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
     *c = (struct cmsghdr){ CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS };
