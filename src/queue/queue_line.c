@@ -302,19 +302,20 @@ bool line_list(struct queue *q, enum queue_place place, int64_t offset, int limi
 {
     struct line *l = (struct line *)q;
     size_t max = (size_t)MAX(0, MIN(limit, 1000));
-    CLEANUP(free) void *entries = calloc(max + 1, sizeof(struct entry *));
-    CLEANUP(free) void *memory = calloc(max + 1, sizeof(struct queue_view));
-    struct queue_view *views = memory;
+    struct entry **entries = calloc(max + 1, sizeof *entries);
+    struct queue_view *views = calloc(max + 1, sizeof *views);
     CHECK(entries && views);
 
     int64_t now = enter(l);
     size_t count = order_list(&l->order, place, (size_t)MAX(offset, 0), max, entries);
     for (size_t i = 0; i < count; i++)
-        fill_view(&views[i], ((struct entry **)entries)[i], now);
+        fill_view(&views[i], entries[i], now);
     leave(l);
 
     for (size_t i = 0; i < count; i++) /* not under the lock: fn may ask the queue again */
         fn(arg, &views[i]);
+    free(entries);
+    free(views);
     return true;
 }
 

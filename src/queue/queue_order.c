@@ -396,6 +396,7 @@ static struct rehearsal rehearse(const struct ring *r)
 
 static struct entry *rehearse_next(struct rehearsal *play)
 {
+    CHECK(play->count > 0);
     while (!play->lanes[play->turn % play->count].count)
         play->turn++;
     return copy_pop(&play->lanes[play->turn++ % play->count]);

@@ -83,7 +83,7 @@ void order_done(struct order *o); /* a zeroed struct is a valid empty order */
 struct entry *order_find(const struct order *o, const char *id);
 
 /* A new entry, ready at due_us (a time not after now: at once). The id must not be there. */
-struct entry *order_add(struct order *o, const struct queue_entry *x, int64_t pushed_us,
+struct entry *order_add(struct order *o, const struct queue_entry *new, int64_t pushed_us,
                         int64_t now_us, int64_t due_us);
 
 /* Let time pass: what is due becomes ready, leases that ran out end. */

@@ -257,7 +257,7 @@ static void tell_took(struct pull *x, const struct ticket *t, int count)
     struct str words[WORDS_MAX];
     char now[24];
     struct redis_call call =
-        call_of(q, &script_queue_took, words, now, args, (size_t)(3 + 3 * count));
+        call_of(q, &script_queue_took, words, now, args, 3 + 3 * (size_t)count);
     redis_send(q->redis, &call, false, forget, NULL);
 }
 
