@@ -145,4 +145,23 @@ HELPER void write_file(const char *path, const char *text)
         close(fd);
 }
 
+/* Send a descriptor through a socket. */
+HELPER void post(int to, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof fd)];
+        struct cmsghdr align;
+    } control = { 0 };
+    struct iovec byte = { "", 1 };
+    struct msghdr m = {
+        .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    *c = (struct cmsghdr){ CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS };
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(to, &m, 0) != 1)
+        escaped("cannot send a descriptor: %s", strerror(errno));
+}
+
 #endif

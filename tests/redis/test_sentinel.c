@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A primary, its replica and a Sentinel: the driver follows when the replica takes over. */
 #include "../unit/test.h"
+#include "insist.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,23 +18,6 @@ static struct redis *open_redis(const char *url, int64_t timeout_us, int replica
     struct redis *r = redis_open(&config, &e);
     MUST(r);
     return r;
-}
-
-/* Repeat it until it is answered. */
-static int64_t insist(struct redis *r, const char *a, const char *b, const char *c)
-{
-    struct err e = { 0 };
-    int64_t deadline = mono_us() + 30 * US_PER_S, value = 0;
-    struct redis_reply *reply;
-    while (!(reply = redis_words(r, &e, a, b, c))) {
-        assert_int_equal(e.kind, ERR_UNAVAILABLE);
-        if (mono_us() > deadline)
-            fail_msg("%s: %s", a, e.text);
-        usleep(5000);
-    }
-    value = redis_int(reply);
-    redis_reply_free(reply);
-    return value;
 }
 
 struct heard {
