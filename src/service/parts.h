@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "service/service.h"
+#include "store/delivery.h"
 
 enum { HANDOFF_BUCKETS = 4096 };
 
@@ -83,8 +84,9 @@ struct service {
     int64_t started_us;
 
     struct handoff handoff;
-    struct calendar calendar;    /* of the sweeper */
-    bool sweep_on;               /* likewise: more is to go */
+    struct calendar calendar; /* of the sweeper */
+    bool sweep_on;            /* likewise: more is to go */
+    struct vitals_keeper *vitals;
     struct explainer *explainer; /* NULL: no language model is set up */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
@@ -150,6 +152,36 @@ void crew_announce(struct service *s);
 void crew_learn(struct service *s);
 /* Whether a live worker runs this language. errors: UNAVAILABLE */
 MUST_USE bool crew_runs(struct service *s, const char *language, bool *ret, struct err *e);
+
+/* service.c: a thread of ours, with a small stack. errors: SYSTEM */
+MUST_USE bool service_thread(pthread_t *thread, void *(*main_fn)(void *), void *arg,
+                             const char *name, struct err *e);
+
+/* health.c */
+
+/* Numbers that were asked for on the way; each with when it was had, monotonic, 0: not. */
+struct numbers {
+    struct queue_stats queue;
+    int64_t queue_us;
+    int64_t workers, slots;
+    int64_t workers_us;
+    struct delivery_stats deliveries;
+    int64_t deliveries_us;
+};
+
+/* Who is told of a look around, as it goes on. */
+struct lookout {
+    void (*began)(void *arg, const char *name); /* a check; names are constants */
+    void (*ended)(void *arg, const struct health_check *c);
+    void (*numbers)(void *arg, const struct numbers *n); /* as they come */
+    void *arg;
+};
+/* Check all there is, one after the other; may block as long as the slowest server does. */
+void health_look(struct service *s, const struct lookout *lookout);
+
+/* vitals.c */
+MUST_USE bool vitals_start(struct service *s, struct err *e);
+void vitals_stop(struct service *s);
 
 /* sweeper.c: leases, errands, lost pushes, old history. */
 void *sweeper_main(void *service);

@@ -22,13 +22,13 @@ static void on_event(void *arg, const char *id, enum bus_event event, UNUSED str
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool start_thread(pthread_t *thread, void *(*main_fn)(void *), struct service *s,
-                         const char *name, struct err *e)
+bool service_thread(pthread_t *thread, void *(*main_fn)(void *), void *arg, const char *name,
+                    struct err *e)
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
-    int why = pthread_create(thread, &attr, main_fn, s);
+    int why = pthread_create(thread, &attr, main_fn, arg);
     pthread_attr_destroy(&attr);
     if (why)
         return err_sysno(e, why, "start the %s thread", name);
@@ -85,9 +85,10 @@ struct service *service_start(const struct service_config *config, struct catalo
         crew_announce(s);
     s->events = bus_watch(bus, NULL, on_event, s);
     bool explains = !engine || !config->llm || explainer_start(s, e);
-    s->sweeper_started = explains && start_thread(&s->sweeper, sweeper_main, s, "sweeper", e);
+    s->sweeper_started = explains && vitals_start(s, e) &&
+                         service_thread(&s->sweeper, sweeper_main, s, "sweeper", e);
     if (s->sweeper_started && engine)
-        s->puller_started = start_thread(&s->puller, worker_main, s, "puller", e);
+        s->puller_started = service_thread(&s->puller, worker_main, s, "puller", e);
     if (!s->sweeper_started || (engine && !s->puller_started)) {
         service_stop(s);
         return NULL;
@@ -139,6 +140,7 @@ void service_stop(struct service *s)
     if (s->sweeper_started)
         pthread_join(s->sweeper, NULL);
     explainer_stop(s->explainer);
+    vitals_stop(s);
     bus_unwatch(s->bus, s->events);
     if (!idle) {
         log_error("stop.results_lost", "hint=%s", "they run again after the restart");
