@@ -11,6 +11,7 @@
 #
 # V2VM_DIR       where the machine is kept (/var/tmp/evalx-v2vm)
 # V2VM_PACKAGES  what its root file system holds beside the base system
+# V2VM_INIT      systemd: it is the first program, and CMD a service of it, when all others are up
 # V2VM_MEMORY, V2VM_CPUS, V2VM_SECONDS   its size, and how long a run may take
 set -euo pipefail
 
@@ -89,7 +90,18 @@ echo $? >/mnt/.v2vm-status
 sync
 /run/busybox poweroff -f
 COMMAND
-exec $b switch_root /new /bin/sh /run/command
+$b grep -q evalx.init=systemd /proc/cmdline || exec $b switch_root /new /bin/sh /run/command
+$b umount /new/sys/fs/cgroup
+$b mkdir -p /new/etc/systemd/system
+$b cat >/new/etc/systemd/system/command.service <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+ExecStart=/bin/sh /run/command
+UNIT
+$b mkdir -p /new/etc/systemd/system/graphical.target.wants
+$b ln -s ../command.service /new/etc/systemd/system/graphical.target.wants/command.service
+exec $b switch_root /new /lib/systemd/systemd
 INIT
     chmod +x "$1"
 }
@@ -136,7 +148,7 @@ run() {
         -drive "file=$dir/root.ext4,format=raw,if=virtio,snapshot=on" \
         -fsdev "local,id=shared,path=$folder,security_model=none" \
         -device virtio-9p-pci,fsdev=shared,mount_tag=shared \
-        -append "console=ttyS0 panic=-1 edd=off quiet mitigations=off" \
+        -append "console=ttyS0 panic=-1 edd=off quiet mitigations=off evalx.init=${V2VM_INIT:-command}" \
         </dev/null >"$folder/.v2vm-console" 2>&1 || true
     cat "$folder/.v2vm-output" 2>/dev/null || cat "$folder/.v2vm-console"
     exit "$(cat "$folder/.v2vm-status" 2>/dev/null || echo 125)"

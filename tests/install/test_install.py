@@ -33,7 +33,9 @@ def test_the_layout_is_that_of_a_unix_package(installed):
 
 
 def test_nothing_else_is_installed(installed):
-    allowed = ("bin/evalx", "libexec/evalx/", "share/evalx/", "share/man/", "share/doc/evalx/")
+    allowed = ("bin/evalx", "libexec/evalx/", "share/evalx/", "share/man/", "share/doc/evalx/",
+               "share/bash-completion/completions/evalx", "lib/systemd/system/evalx",
+               "lib/sysusers.d/evalx.conf", "lib/tmpfiles.d/evalx.conf")
     for path in installed.rglob("*"):
         if path.is_file():
             name = path.relative_to(installed).as_posix()
