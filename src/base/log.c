@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The format is walked here and not by vsnprintf(), so that it stays known which bytes of a line
+ * are ours and which are a value: values may hold spaces, quotes, control characters or anything
+ * else without ever becoming a field, a line, or JSON that is none.
+ */
 #include "base/log.h"
 
-#include <stdarg.h>
+#include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
-
-/* Fields are formatted in one go with this between them, so that values may hold spaces. */
-#define SEPARATOR '\x1f'
 
 static enum log_level log_level = LOG_INFO;
 static enum log_format log_format = LOG_TEXT;
@@ -23,12 +26,164 @@ void log_setup(enum log_level level, enum log_format format)
     log_format = format;
 }
 
-static void add_text_field(struct buf *line, struct str key, struct str value)
+bool log_wants(enum log_level level)
 {
-    buf_addf(line, " %.*s=", STR_FMT(key));
+    return level >= log_level;
+}
+
+/* ---- values ---- */
+
+/* One conversion of a format: "%-*.3lld" is more than there is here. */
+struct conversion {
+    char kind;     /* d u x f s c %, or one of their relatives */
+    int precision; /* -1: none */
+    char size;     /* 0, 'l', 'L' (ll) or 'z' */
+};
+
+struct value {
+    char text[LOG_VALUE_BYTES + 1];
+    size_t len;
+    bool number; /* a number and nothing else */
+};
+
+static void value_add(struct value *v, const char *text, size_t len)
+{
+    size_t room = LOG_VALUE_BYTES - v->len;
+    if (len > room) /* not in the middle of a character */
+        for (len = room; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+            ;
+    memcpy(v->text + v->len, text, len);
+    v->len += len;
+}
+
+static const char *conversion_read(const char *p, va_list *args, struct conversion *ret)
+{
+    struct conversion c = { .precision = -1 };
+    if (*p == '.') {
+        p++;
+        c.precision = 0;
+        if (*p == '*') {
+            c.precision = va_arg(*args, int);
+            p++;
+        }
+        while (*p >= '0' && *p <= '9')
+            c.precision = 10 * c.precision + (*p++ - '0');
+    }
+    if (*p == 'l' || *p == 'z')
+        c.size = *p++;
+    if (*p == 'l') {
+        c.size = 'L';
+        p++;
+    }
+    c.kind = *p;
+    CHECK(c.kind && strchr("diuxfegsc%", c.kind));
+    *ret = c;
+    return p + 1;
+}
+
+static void add_signed(struct value *v, char size, va_list *args)
+{
+    char text[32];
+    long long n = size == 'L'   ? va_arg(*args, long long)
+                  : size == 'l' ? va_arg(*args, long)
+                  : size == 'z' ? va_arg(*args, ssize_t)
+                                : va_arg(*args, int);
+    value_add(v, text, (size_t)snprintf(text, sizeof text, "%lld", n));
+}
+
+static void add_unsigned(struct value *v, char size, bool hex, va_list *args)
+{
+    char text[32];
+    unsigned long long n = size == 'L'   ? va_arg(*args, unsigned long long)
+                           : size == 'l' ? va_arg(*args, unsigned long)
+                           : size == 'z' ? va_arg(*args, size_t)
+                                         : va_arg(*args, unsigned);
+    value_add(v, text, (size_t)snprintf(text, sizeof text, hex ? "%llx" : "%llu", n));
+    v->number = v->number && !hex;
+}
+
+/* JSON has no infinity: what is no number is a text then. */
+static void add_double(struct value *v, char kind, int precision, va_list *args)
+{
+    char text[400];
+    double d = va_arg(*args, double);
+    if (precision < 0)
+        precision = 6;
+    int len = kind == 'f'   ? snprintf(text, sizeof text, "%.*f", precision, d)
+              : kind == 'e' ? snprintf(text, sizeof text, "%.*e", precision, d)
+                            : snprintf(text, sizeof text, "%.*g", precision, d);
+    value_add(v, text, MIN((size_t)len, sizeof text - 1));
+    v->number = v->number && isfinite(d);
+}
+
+static void add_text(struct value *v, int precision, va_list *args)
+{
+    const char *text = va_arg(*args, const char *);
+    v->number = false;
+    if (text)
+        value_add(v, text, precision < 0 ? strlen(text) : strnlen(text, (size_t)precision));
+}
+
+static void add_conversion(struct value *v, const struct conversion *c, va_list *args)
+{
+    char one;
+    switch (c->kind) {
+    case 'd':
+    case 'i':
+        add_signed(v, c->size, args);
+        break;
+    case 'u':
+    case 'x':
+        add_unsigned(v, c->size, c->kind == 'x', args);
+        break;
+    case 'f':
+    case 'e':
+    case 'g':
+        add_double(v, c->kind, c->precision, args);
+        break;
+    case 's':
+        add_text(v, c->precision, args);
+        break;
+    default:
+        one = c->kind == 'c' ? (char)va_arg(*args, int) : '%';
+        value_add(v, &one, 1);
+        v->number = false;
+        break;
+    }
+}
+
+/* Up to the next separator of the format; ret_given: false when there is nothing to be said. */
+static const char *value_read(struct value *v, const char *p, va_list *args, bool *ret_given)
+{
+    bool alone = *p == '%';
+    size_t conversions = 0, plain = 0;
+    v->len = 0;
+    v->number = alone;
+    while (*p && *p != ' ') {
+        if (*p == '%') {
+            struct conversion c;
+            p = conversion_read(p + 1, args, &c);
+            add_conversion(v, &c, args);
+            conversions++;
+        } else {
+            value_add(v, p++, 1);
+            plain++;
+        }
+    }
+    alone = alone && conversions == 1 && plain == 0;
+    v->number = v->number && alone;
+    *ret_given = v->len > 0 || !alone;
+    return p;
+}
+
+/* ---- lines ---- */
+
+static void put_text(struct buf *line, struct str value)
+{
     bool plain = value.len > 0;
     for (size_t i = 0; i < value.len; i++)
-        if (value.ptr[i] <= ' ' || value.ptr[i] == '"' || value.ptr[i] == '\\')
+        if (value.ptr[i] <= ' ' || value.ptr[i] > '~' || value.ptr[i] == '"' ||
+            value.ptr[i] == '\\')
             plain = false;
     if (plain)
         buf_add_str(line, value);
@@ -36,59 +191,52 @@ static void add_text_field(struct buf *line, struct str key, struct str value)
         json_escape(line, value);
 }
 
-static void add_json_field(struct buf *line, struct str key, struct str value)
+void log_fields(struct buf *line, enum log_format format, const char *fmt, va_list args)
 {
-    buf_add_char(line, ',');
-    json_escape(line, key);
-    buf_add_char(line, ':');
-    json_escape(line, value);
-}
-
-static void add_fields(struct buf *line, char *fields)
-{
-    for (char *at = fields, *next; at && *at; at = next) {
-        next = strchr(at, SEPARATOR);
-        if (next)
-            *next++ = '\0';
-        char *eq = strchr(at, '=');
-        struct str key = eq ? (struct str){ at, (size_t)(eq - at) } : STR("message");
-        struct str value = str_of(eq ? eq + 1 : at);
-        if (log_format == LOG_JSON)
-            add_json_field(line, key, value);
-        else
-            add_text_field(line, key, value);
+    struct value v;
+    va_list rest; /* of a type whose address can be passed on */
+    va_copy(rest, args);
+    for (const char *p = fmt; *p; p += *p == ' ') {
+        size_t len = strcspn(p, "=");
+        struct str key = { p, len };
+        bool given;
+        CHECK(len > 0 && p[len] == '=' && !memchr(p, ' ', len) && !memchr(p, '%', len));
+        p = value_read(&v, p + len + 1, &rest, &given);
+        if (!given)
+            continue;
+        struct str value = { v.text, v.len };
+        if (format == LOG_TEXT) {
+            buf_addf(line, " %.*s=", STR_FMT(key));
+            put_text(line, value);
+        } else {
+            buf_addf(line, ",\"%.*s\":", STR_FMT(key));
+            if (v.number)
+                buf_add_str(line, value);
+            else
+                json_escape(line, value);
+        }
     }
+    va_end(rest);
 }
 
 void log_write(enum log_level level, const char *event, const char *fmt, ...)
 {
-    if (level < log_level)
+    if (!log_wants(level))
         return;
-
-    char separated[512];
-    snprintf(separated, sizeof separated, "%s", fmt);
-    for (char *p = separated; *p; p++)
-        if (*p == ' ')
-            *p = SEPARATOR;
-
-    char fields[2048];
-    va_list args;
-    va_start(args, fmt);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    vsnprintf(fields, sizeof fields, separated, args);
-#pragma GCC diagnostic pop
-    va_end(args);
 
     char now[32];
     wall_text(wall_us(), now, sizeof now);
     CLEANUP(buf_done) struct buf line = { 0 };
+    buf_reserve(&line, 512);
     if (log_format == LOG_JSON)
         buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
                  level_names[level], event);
     else
         buf_addf(&line, "%s %s %s", now, level_names[level], event);
-    add_fields(&line, fields);
+    va_list args;
+    va_start(args, fmt);
+    log_fields(&line, log_format, fmt, args);
+    va_end(args);
     buf_add_text(&line, log_format == LOG_JSON ? "}\n" : "\n");
 
     /* Nothing sensible is left to do when standard error is gone. */
