@@ -56,7 +56,8 @@ static bool open_cache(struct engine *en, struct err *e)
 static void lanes_new(struct engine *en)
 {
     int all = cores();
-    en->lane_count = MIN(en->config.lanes > 0 ? en->config.lanes : all, BOX_NUMBERS);
+    int ours = cores_for_runs("", en->config.cgroup_root, all); /* a container's may be fewer */
+    en->lane_count = MIN(en->config.lanes > 0 ? en->config.lanes : ours, BOX_NUMBERS);
     en->core_count = MIN(en->lane_count, all);
     en->lanes_max =
         en->config.lanes_max > 0 ? en->config.lanes_max : LANES_PER_CORE * en->core_count;
@@ -89,7 +90,9 @@ static struct engine *engine_new(const struct engine_config *config, struct keep
     en->config = *config;
     en->keeper = k;
     en->catalogue = catalogue;
-    en->memory_total_bytes = config->memory_bytes > 0 ? config->memory_bytes : memory_for_runs("");
+    en->memory_total_bytes = config->memory_bytes > 0
+                                 ? config->memory_bytes
+                                 : memory_for_runs("", config->cgroup_root);
     lanes_new(en);
     TAILQ_INIT(&en->memory_line);
     TAILQ_INIT(&en->all);
@@ -287,6 +290,7 @@ void engine_stats(struct engine *en, struct engine_stats *ret)
     struct cache_stats cache;
     cache_stats(en->cache, &cache);
     pthread_mutex_lock(&en->lock);
+    int64_t now = mono_us();
     *ret = en->stats;
     ret->lanes = en->lane_count;
     ret->lanes_max = en->lanes_max;
@@ -297,6 +301,8 @@ void engine_stats(struct engine *en, struct engine_stats *ret)
         ret->lanes_open += state >= LANE_IDLE;
         ret->lanes_waiting += state == LANE_LENDING;
         ret->lanes_busy += state == LANE_COMPUTING;
+        if (state == LANE_COMPUTING)
+            ret->busy_us += now - en->lanes[i].busy_at_us;
     }
     ret->lanes_busy = MIN(ret->lanes_busy, ret->lanes); /* more for a while when some wake up */
     pthread_mutex_unlock(&en->lock);

@@ -28,6 +28,7 @@ struct engine_config {
     int lanes;                  /* that compute at one time; 0: one per core */
     int lanes_max;              /* with those that wait; 0: 8 per core; never below lanes */
     int64_t memory_bytes;       /* of running boxes together; 0: the machine's less a reserve */
+    const char *cgroup_root;    /* whose limits hold for boxes as well; NULL: our own group's only */
     const char *cache_folder;   /* artifacts; created when missing; NULL: memory only */
     int64_t cache_bytes;        /* on disk at most; 0: 1 GiB */
     int64_t cache_memory_bytes; /* kept as sealed memory files at most; 0: 64 MiB */
@@ -87,6 +88,7 @@ struct engine_stats {
     int lanes_waiting; /* whose program sleeps or waits, or that wait for memory themselves */
     int64_t memory_bytes, memory_total_bytes; /* promised to running boxes; at most */
     int64_t jobs_running, runs, rebuilds;
+    int64_t busy_us; /* time of all lanes spent computing, those that do now included */
     int64_t cache_hits, cache_misses, cache_bytes;
     int64_t shared_hits, shared_misses; /* of the misses: another machine had it, or nobody */
 };

@@ -123,6 +123,7 @@ struct lane {
     bool alone;            /* the run must have the core for itself */
     bool whole;            /* a build that needs all the memory of its limit */
     int64_t memory_bytes;  /* of the run, or wanted for it */
+    int64_t busy_at_us;    /* when it began to compute */
     int64_t crowded_at_us; /* core.crowded_us when it began to compute */
     int64_t crowded_us;    /* time the run computed on a crowded core */
     struct active *active; /* what box_run() is busy with, or will be, else NULL */

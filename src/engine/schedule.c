@@ -51,6 +51,7 @@ void lane_state_set(struct lane *l, enum lane_state state)
         c->opening--;
     } else if (l->state == LANE_COMPUTING) {
         l->crowded_us += core_crowded_us(c) - l->crowded_at_us;
+        l->en->stats.busy_us += mono_us() - l->busy_at_us;
         core_count(c, -1);
     }
     l->state = state;
@@ -62,6 +63,7 @@ void lane_state_set(struct lane *l, enum lane_state state)
         c->opening++;
     } else if (state == LANE_COMPUTING) {
         core_count(c, 1);
+        l->busy_at_us = mono_us();
         l->crowded_at_us = core_crowded_us(c);
     }
 }

@@ -14,6 +14,7 @@ int command_serve(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_languages(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_health(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_webhooks(int argc, char **argv);
 int command_config(int argc, char **argv);

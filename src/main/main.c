@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "main/commands.h"
+#include "main/first.h"
 #include "main/settings.h"
 
 struct command_entry {
@@ -19,6 +20,8 @@ static const struct command_entry commands[] = {
       "list the languages, or run their self-tests", command_languages, NULL },
     { "doctor", "doctor", "probe every layer of the sandbox and say how to mend it", command_doctor,
       NULL },
+    { "health", "health [--live]", "ask the server of this machine or container how it is",
+      command_health, NULL },
     { "bench", "bench [RUNS]", "show what a box costs here, and how steady its figures are",
       command_bench, NULL },
     { "webhooks", "webhooks COMMAND", "list, show and replay deliveries; receive some",
@@ -57,6 +60,7 @@ static const struct command_entry *find_command(const char *name)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    first_process();
 
     if (argc < 2) {
         print_help(stderr);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "main/settings.h"
 
+#include <sched.h>
+#include <sys/random.h>
 #include <unistd.h>
+
+#include "engine/memory.h"
 
 #define AT(member) offsetof(struct settings, member)
 #define US(s)      ((s)*INT64_C(1000000))
@@ -18,6 +22,8 @@ static const struct conf_item items[] = {
     { "ADMIN_TOKENS", CONF_WORDS, AT(admin_tokens), NULL,
       "tokens of the operator (/v1/queue, /v1/webhooks); empty: whoever asks from this machine",
       .secret = true },
+    { "METRICS_TOKENS", CONF_WORDS, AT(metrics_tokens), NULL,
+      "tokens that may read /metrics, any of them; empty: everybody", .secret = true },
     { "LOG_LEVEL", CONF_CHOICE, AT(log_level), "info", "how much is logged",
       .choices = "debug info warn error" },
     { "LOG_FORMAT", CONF_CHOICE, AT(log_format), "text", "form of a log line: text or json",
@@ -73,6 +79,9 @@ static const struct conf_item items[] = {
     { "CGROUP", CONF_CHOICE, AT(cgroup), "auto",
       "control groups to measure and limit with; none is weaker and must be asked for",
       .choices = "auto v1 v2 none" },
+    { "CGROUP_ROOT", CONF_TEXT, AT(cgroup_root), NULL,
+      "folder of control groups that are delegated to this server, for containers: v2: itself, v1: "
+      "with memory, pids, cpuacct and cpuset in it; empty: by what is mounted" },
     { "DISK_BYTES", CONF_BYTES, AT(disk_bytes), "256MiB", "writable space of a running program",
       NULL, MIB(1), MIB(65536) },
     { "COLLECT_BYTES", CONF_BYTES, AT(collect_bytes), "4MiB",
@@ -226,6 +235,7 @@ struct engine_config settings_engine(const struct settings *s)
         .lanes = (int)s->lanes,
         .lanes_max = (int)s->lanes_max,
         .memory_bytes = s->memory_total_bytes,
+        .cgroup_root = s->cgroup_root,
         .cache_bytes = s->cache_bytes,
         .cache_memory_bytes = s->cache_memory_bytes,
         .disk_bytes = s->disk_bytes,
@@ -243,11 +253,29 @@ struct engine_config settings_engine(const struct settings *s)
     };
 }
 
+/*
+ * A container may have the time of two cores and see sixty: were its lanes on the first two, those
+ * of all containers of the machine would be.
+ */
+static int first_core(const struct settings *s)
+{
+    cpu_set_t set;
+    unsigned int any = 0;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 0;
+    int all = CPU_COUNT(&set);
+    if (cores_for_runs("", s->cgroup_root, all) >= all || getrandom(&any, sizeof any, 0) < 0)
+        return 0;
+    return (int)(any % (unsigned int)all);
+}
+
 struct keeper_config settings_keeper(const struct settings *s)
 {
     return (struct keeper_config){
         .program = s->box_program,
         .cgroup = (enum cgroup_want)s->cgroup,
+        .cgroup_root = s->cgroup_root,
+        .first_core = first_core(s),
         .disk_bytes = s->disk_bytes,
     };
 }

@@ -30,7 +30,7 @@ struct settings {
     int64_t redis_replicas;
     const char *database_url; /* NULL: no history behind the store */
     int64_t database_connections, live_keep_us;
-    const char **admin_tokens;
+    const char **admin_tokens, **metrics_tokens;
     const char **webhook_secrets, **webhook_schedule, **webhook_allow;
     int64_t webhook_timeout_us;
     const char *webhook_ca;
@@ -38,6 +38,7 @@ struct settings {
 
     int64_t lanes, lanes_max, memory_total_bytes;
     int cgroup;
+    const char *cgroup_root;
     int64_t disk_bytes, collect_bytes, result_bytes;
     const char *box_program, *languages_dir;
 

@@ -35,6 +35,9 @@ enum cgroup_want {
 struct keeper_config {
     const char *program;     /* path of evalx-box; NULL: beside the running executable */
     enum cgroup_want cgroup; /* EVALX_CGROUP */
+    const char *cgroup_root; /* a folder delegated to us, v2: itself, v1: with one per controller in
+                                it; NULL: found by what is mounted */
+    int first_core;          /* lane 0's; lanes take turns from there */
     int64_t disk_bytes;      /* writable space of each box; 0: 256 MiB */
     const char *const
         *etc; /* NULL-ended names below /etc shown in the box, beside the built-in ones */

@@ -206,10 +206,11 @@ static bool make_own(char path[CGROUP_PATH], struct err *e)
     return true;
 }
 
-static bool tree_open(enum cgroup_version version, struct cgroup_tree *ret, struct err *e)
+static bool tree_open(enum cgroup_version version, const char *root, struct cgroup_tree *ret,
+                      struct err *e)
 {
     struct cgroup_tree t = { .version = version };
-    if (!cgroup_ops_of(version)->find(&t, e))
+    if (!cgroup_ops_of(version)->find(&t, root, e))
         return false;
     for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
         if (t.path[i][0] && !make_own(t.path[i], e)) {
@@ -221,22 +222,23 @@ static bool tree_open(enum cgroup_version version, struct cgroup_tree *ret, stru
     return true;
 }
 
-bool cgroup_tree_open(enum cgroup_want want, struct cgroup_tree *ret, struct err *e)
+bool cgroup_tree_open(enum cgroup_want want, const char *root, struct cgroup_tree *ret,
+                      struct err *e)
 {
     struct err v1, v2;
     switch (want) {
     case CGROUP_V1:
-        return tree_open(CGROUPS_V1, ret, e);
+        return tree_open(CGROUPS_V1, root, ret, e);
     case CGROUP_V2:
-        return tree_open(CGROUPS_V2, ret, e);
+        return tree_open(CGROUPS_V2, root, ret, e);
     case CGROUP_NONE:
-        return tree_open(CGROUPS_NONE, ret, e);
+        return tree_open(CGROUPS_NONE, root, ret, e);
     case CGROUP_AUTO:
         break;
     }
-    if (tree_open(CGROUPS_V1, ret, &v1) || tree_open(CGROUPS_V2, ret, &v2))
+    if (tree_open(CGROUPS_V1, root, ret, &v1) || tree_open(CGROUPS_V2, root, ret, &v2))
         return true;
-    return err_set(e, ERR_SYSTEM, "none usable: v1: %.60s; v2: %.60s", v1.text, v2.text);
+    return err_set(e, ERR_SYSTEM, "none usable: v1: %.90s; v2: %.90s", v1.text, v2.text);
 }
 
 void cgroup_tree_close(const struct cgroup_tree *t)

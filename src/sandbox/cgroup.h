@@ -66,8 +66,9 @@ struct cgroup {
 struct cgroup_ops {
     const char *name; /* "v1", "v2", "none" */
 
-    /* keeper: is it usable here, and where may folders be made? Fills path. */
-    bool (*find)(struct cgroup_tree *t, struct err *e);
+    /* keeper: is it usable here, and where may folders be made? Fills path. root: delegated to us,
+     * or "". */
+    bool (*find)(struct cgroup_tree *t, const char *root, struct err *e);
     /* keeper: the lane's folders, handed to owner where the backend delegates. */
     bool (*make)(const struct cgroup_tree *t, const char *lane, uid_t owner, struct err *e);
     /* keeper: kill what is still in there and remove them; false while something refuses. */
@@ -97,9 +98,11 @@ extern const struct cgroup_ops cgroup_v1, cgroup_v2, cgroup_none;
 /*
  * Keeper: choose the version, make the keeper's folder, sweep what dead keepers left.
  *
+ * root     the folder delegated to us (EVALX_CGROUP_ROOT), "" for what is mounted here
  * errors   SYSTEM, the text says what is missing
  */
-MUST_USE bool cgroup_tree_open(enum cgroup_want want, struct cgroup_tree *ret, struct err *e);
+MUST_USE bool cgroup_tree_open(enum cgroup_want want, const char *root, struct cgroup_tree *ret,
+                               struct err *e);
 void cgroup_tree_close(const struct cgroup_tree *t);
 
 const struct cgroup_ops *cgroup_ops_of(enum cgroup_version version);

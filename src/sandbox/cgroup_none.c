@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool none_find(UNUSED struct cgroup_tree *t, UNUSED struct err *e)
+static bool none_find(UNUSED struct cgroup_tree *t, UNUSED const char *root, UNUSED struct err *e)
 {
     return true;
 }

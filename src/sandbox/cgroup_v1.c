@@ -27,10 +27,12 @@ static const char *const controllers[CGROUP_CONTROLLERS] = { "memory", "pids", "
  * kernel charges in batches of up to 64 pages on each CPU, hence the distance. */
 enum { NEAR_LIMIT = 8 << 20, ROOMY_BYTES = 64 << 20 };
 
-static bool find_one(struct cgroup_tree *t, int i, struct err *e)
+static bool find_one(struct cgroup_tree *t, const char *root, int i, struct err *e)
 {
     char mount[256];
-    if (!cgroup_mount(controllers[i], mount, sizeof mount))
+    if (*root)
+        snprintf(mount, sizeof mount, "%s/%s", root, controllers[i]);
+    else if (!cgroup_mount(controllers[i], mount, sizeof mount))
         return err_set(e, ERR_SYSTEM, "controller %s is not mounted", controllers[i]);
     snprintf(t->path[i], CGROUP_PATH, "%s/evalx", mount);
     if (mkdir(t->path[i], 0755) != 0 && errno != EEXIST)
@@ -38,13 +40,13 @@ static bool find_one(struct cgroup_tree *t, int i, struct err *e)
     return true;
 }
 
-static bool v1_find(struct cgroup_tree *t, struct err *e)
+static bool v1_find(struct cgroup_tree *t, const char *root, struct err *e)
 {
     struct err ignored;
     for (int i = 0; i < CGROUP_CORES; i++)
-        if (!find_one(t, i, e))
+        if (!find_one(t, root, i, e))
             return false;
-    if (!find_one(t, CGROUP_CORES, &ignored))
+    if (!find_one(t, root, CGROUP_CORES, &ignored))
         t->path[CGROUP_CORES][0] = '\0';
     return true;
 }

@@ -80,14 +80,21 @@ static bool hand_down(const char *folder)
     return write_text(folder, "cgroup.subtree_control", "+memory +pids");
 }
 
-static bool v2_find(struct cgroup_tree *t, struct err *e)
+static bool find_base(char base[CGROUP_PATH], const char *root, struct err *e)
 {
-    char mount[200], own[200];
-    if (!cgroup_mount("", mount, sizeof mount) || !own_path(own, sizeof own))
+    char mount[200] = "", own[200] = "";
+    if (!*root && (!cgroup_mount("", mount, sizeof mount) || !own_path(own, sizeof own)))
         return err_set(e, ERR_SYSTEM, "no cgroup2 file system is mounted");
-    char base[CGROUP_PATH];
-    if (snprintf(base, sizeof base, "%s%s", mount, own) >= 200)
+    if (snprintf(base, CGROUP_PATH, "%s%s%s", root, mount, own) >= 200)
         return err_set(e, ERR_SYSTEM, "the path of our own cgroup is too long");
+    return true;
+}
+
+static bool v2_find(struct cgroup_tree *t, const char *root, struct err *e)
+{
+    char base[CGROUP_PATH];
+    if (!find_base(base, root, e))
+        return false;
 
     CLEANUP(buf_done) struct buf has = { 0 };
     char path[CGROUP_PATH + 32];

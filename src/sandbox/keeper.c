@@ -153,7 +153,7 @@ static struct lane_setup setup_of(struct keeper_state *k, int number)
 {
     struct lane_setup s = {
         .lane = number,
-        .cpu = nth_cpu(&k->cpus, number),
+        .cpu = nth_cpu(&k->cpus, number + k->held.config.first_core),
         .tree = k->tree,
         .held = k->held,
     };
@@ -394,7 +394,7 @@ static bool prepare_filter(struct keeper_state *k, struct err *e)
 
 static bool prepare_cgroups(struct keeper_state *k, struct err *e)
 {
-    return cgroup_tree_open(k->held.config.cgroup, &k->tree, e);
+    return cgroup_tree_open(k->held.config.cgroup, k->held.config.cgroup_root, &k->tree, e);
 }
 
 struct preparation {
@@ -408,8 +408,8 @@ static const struct preparation preparations[] = {
       prepare_user },
     { "system call filter", "the kernel needs CONFIG_SECCOMP_FILTER", prepare_filter },
     { "cgroup",
-      "run as root, or delegate memory and pids (systemd: Delegate=yes), or set EVALX_CGROUP=none "
-      "to go without, with weaker limits",
+      "run as root, or delegate memory and pids (systemd: Delegate=yes; container: "
+      "EVALX_CGROUP_ROOT), or set EVALX_CGROUP=none to go without, with weaker limits",
       prepare_cgroups },
 };
 

@@ -80,6 +80,8 @@ const struct layer *layers_broken(const struct layers *l)
 void config_put(struct wire *w, const struct keeper_config *c)
 {
     wire_put_int(w, c->cgroup);
+    wire_put_text(w, c->cgroup_root ? c->cgroup_root : "");
+    wire_put_int(w, c->first_core);
     wire_put_int(w, c->disk_bytes);
     wire_put_texts(w, c->etc);
     wire_put_texts(w, c->mounts);
@@ -89,6 +91,8 @@ bool config_get(struct wire *w, struct config_held *ret, struct err *e)
 {
     *ret = (struct config_held){ 0 };
     ret->config.cgroup = (enum cgroup_want)wire_get_range(w, CGROUP_AUTO, CGROUP_NONE);
+    ret->config.cgroup_root = wire_get_text(w); /* the message's, which outlives us */
+    ret->config.first_core = (int)wire_get_range(w, 0, 4095);
     ret->config.disk_bytes = wire_get_range(w, 0, INT64_MAX);
     ret->etc = wire_get_texts(w);
     ret->mounts = wire_get_texts(w);

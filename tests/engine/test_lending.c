@@ -400,6 +400,16 @@ static void remove_tree(const char *root)
         "sys/fs/cgroup/memory/c/memory.limit_in_bytes",
         "sys/fs/cgroup/memory/c",
         "sys/fs/cgroup/memory",
+        "sys/fs/cgroup/a/b/cpu.max",
+        "sys/fs/cgroup/a/b",
+        "sys/fs/cgroup/a",
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us",
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us",
+        "sys/fs/cgroup/cpu,cpuacct",
+        "given/memory/memory.limit_in_bytes",
+        "given/memory",
+        "given/cpu.max",
+        "given",
         "sys/fs/cgroup",
         "sys/fs",
         "sys",
@@ -418,18 +428,50 @@ TEST(the_memory_is_the_least_of_the_machines_and_each_control_groups)
     assert_non_null(mkdtemp(root));
     const int64_t gib = INT64_C(1) << 30;
     put(root, "proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
-    assert_int_equal(memory_for_runs(root), 15 * gib); /* a reserve of 1 GiB at most */
+    assert_int_equal(memory_for_runs(root, NULL), 15 * gib); /* a reserve of 1 GiB at most */
     put(root, "proc/self/cgroup", "4:memory:/c\n3:cpu,cpuacct:/\n0::/a/b\n");
     put(root, "sys/fs/cgroup/memory/c/memory.limit_in_bytes", "9223372036854771712\n");
     put(root, "sys/fs/cgroup/a/b/memory.max", "max\n");
-    assert_int_equal(memory_for_runs(root), 15 * gib);
+    assert_int_equal(memory_for_runs(root, NULL), 15 * gib);
     put(root, "sys/fs/cgroup/a/memory.max", "4294967296\n"); /* of the group above */
-    assert_int_equal(memory_for_runs(root), 4 * gib - gib / 2);
+    assert_int_equal(memory_for_runs(root, NULL), 4 * gib - gib / 2);
     put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "2147483648\n");
-    assert_int_equal(memory_for_runs(root), 2 * gib - gib / 4);
+    assert_int_equal(memory_for_runs(root, NULL), 2 * gib - gib / 4);
     remove_tree(root);
     assert_int_not_equal(access(root, F_OK), 0);
-    assert_true(memory_for_runs("") > 0 && memory_for_runs("/nowhere") > 0);
+    assert_true(memory_for_runs("", NULL) > 0 && memory_for_runs("/nowhere", NULL) > 0);
+}
+
+TEST(the_limits_of_a_delegated_group_hold_too)
+{
+    char root[] = "/tmp/evalx-test-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    const int64_t gib = INT64_C(1) << 30;
+    put(root, "proc/meminfo", "MemTotal:       16777216 kB\n");
+    put(root, "given/memory/memory.limit_in_bytes", "1073741824\n");
+    put(root, "given/cpu.max", "300000 100000\n");
+    assert_int_equal(memory_for_runs(root, NULL), 15 * gib);
+    assert_int_equal(memory_for_runs(root, "/given"), gib - gib / 8);
+    assert_int_equal(cores_for_runs(root, NULL, 8), 8);
+    assert_int_equal(cores_for_runs(root, "/given", 8), 3);
+    remove_tree(root);
+}
+
+TEST(the_cores_are_those_a_container_gets_the_time_of)
+{
+    char root[] = "/tmp/evalx-test-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    put(root, "proc/self/cgroup", "3:cpu,cpuacct:/docker/x\n0::/a/b\n");
+    put(root, "sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    put(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    put(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(cores_for_runs(root, NULL, 64), 64);
+    put(root, "sys/fs/cgroup/a/b/cpu.max", "150000 100000\n");
+    assert_int_equal(cores_for_runs(root, NULL, 64), 2); /* one and a half: two, half idle */
+    assert_int_equal(cores_for_runs(root, NULL, 1), 1);
+    put(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "50000\n");
+    assert_int_equal(cores_for_runs(root, NULL, 64), 1);
+    remove_tree(root);
 }
 
 /* ---- everything at once ---- */
@@ -490,6 +532,8 @@ int main(void)
         E(with_plenty_of_memory_a_large_build_runs_once),
         E(a_build_limit_above_the_memory_is_cut_to_it),
         E(the_memory_is_the_least_of_the_machines_and_each_control_groups),
+        E(the_limits_of_a_delegated_group_hold_too),
+        E(the_cores_are_those_a_container_gets_the_time_of),
         E(hundreds_of_jobs_that_lend_and_wait_each_finish_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
