@@ -28,6 +28,9 @@ const char *access_tenant(const struct request *r, struct arena *arena);
  */
 bool access_operator(struct request *r);
 
+/* Came with Authorization: Bearer and one of these; NULL-ended. */
+bool access_bearer(const struct request *r, const char *const *tokens);
+
 /* The second token of Judge0's administrative routes; without one configured nobody passes. */
 bool access_authz(const struct request *r);
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "http/access.h"
 #include "http/deliver.h"
+#include "http/measure.h"
 #include "http/problem.h"
 #include "http/render.h"
 #include "http/route.h"
@@ -211,6 +212,7 @@ static void create(struct request *r)
     if (wait_us > 0)
         request_watch(r, job->id);
     enum got got = service_accept(r->context->service, job, key, wait_us <= 0, token, &e);
+    measure_accept(r, got, &e);
     if (got == GOT_FAILED) {
         refuse_accept(r, &e);
         return;
@@ -458,7 +460,7 @@ static void list(struct request *r)
 }
 
 static const struct route routes[] = {
-    { METHOD_POST, "/v1/submissions", create, 0 },
+    { METHOD_POST, "/v1/submissions", create, ROUTE_SUBMITS },
     { METHOD_GET, "/v1/submissions", list, 0 },
     { METHOD_GET, "/v1/submissions/:token", show, 0 },
     { METHOD_DELETE, "/v1/submissions/:token", remove_one, 0 },

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "http/access.h"
 #include "http/judge0.h"
+#include "http/measure.h"
 #include "http/route.h"
 
 static const char cannot_convert_one[] =
@@ -38,6 +39,7 @@ bool judge0_has_room(struct request *r, int64_t n)
     for (int i = 0; i < QUEUE_PRIORITIES; i++)
         waiting += stats.queue.waiting[i];
     if (!room || waiting + n > c->max_queue_size) {
+        measure_refused(r, REFUSED_QUEUE_FULL);
         judge0_refuse(r, 503, "queue is full");
         return false;
     }
@@ -146,7 +148,9 @@ static void accept_one(struct request *r, struct job *job, bool wait)
     job->tenant = access_tenant(r, &job->arena);
     if (wait)
         request_watch(r, job->id);
-    if (service_accept(r->context->service, job, NULL, !wait, token, &e) == GOT_FAILED) {
+    enum got got = service_accept(r->context->service, job, NULL, !wait, token, &e);
+    measure_accept(r, got, &e);
+    if (got == GOT_FAILED) {
         reply_refusal(r, &e);
         return;
     }
@@ -358,12 +362,16 @@ static void batch_entry(struct request *r, const struct json *object, struct ent
 {
     struct judge0_source source = { NULL, object, NULL, judge0_is_encoded(r) };
     struct judge0_submission submission;
-    if (!judge0_read(&source, r->context, &r->arena, &submission, &entry->errors))
+    if (!judge0_read(&source, r->context, &r->arena, &submission, &entry->errors)) {
+        measure_refused(r, REFUSED_INVALID);
         return;
+    }
     struct job *job = judge0_job(&submission, r->context);
     job->tenant = access_tenant(r, &job->arena);
-    if (service_accept(r->context->service, job, NULL, false, entry->token, &entry->err) ==
-        GOT_FAILED)
+    enum got got =
+        service_accept(r->context->service, job, NULL, false, entry->token, &entry->err);
+    measure_accept(r, got, &entry->err);
+    if (got == GOT_FAILED)
         entry->token[0] = '\0';
 }
 
@@ -499,7 +507,7 @@ static void show_batch(struct request *r)
 }
 
 static const struct route submission_routes[] = {
-    { METHOD_POST, "/submissions", create, 0 },
+    { METHOD_POST, "/submissions", create, ROUTE_SUBMITS },
     { METHOD_GET, "/submissions", list, ROUTE_AUTHZ },
     { METHOD_GET, "/submissions/:token", show, 0 },
     { METHOD_DELETE, "/submissions/:token", remove_one, ROUTE_AUTHZ },
@@ -508,7 +516,7 @@ const struct routes judge0_submissions_routes = { submission_routes, COUNT_OF(su
 
 /* Looked at first: "batch" is no token. */
 static const struct route batch_routes[] = {
-    { METHOD_POST, "/submissions/batch", create_batch, 0 },
+    { METHOD_POST, "/submissions/batch", create_batch, ROUTE_SUBMITS },
     { METHOD_GET, "/submissions/batch", show_batch, 0 },
 };
 const struct routes judge0_batch_routes = { batch_routes, COUNT_OF(batch_routes) };

@@ -29,6 +29,8 @@ enum method {
 const char *method_name(enum method m);
 
 /* What handlers may know of the server. */
+struct route;
+
 struct context {
     struct http_config config;
     struct service *service;
@@ -75,8 +77,9 @@ struct request {
     struct str target; /* path and query as they came */
     struct path path;
     struct params query;
-    const char *args[2]; /* what stands for the ':name's of the route */
-    char client[64];     /* the peer's address */
+    const struct route *route; /* NULL: none was found */
+    const char *args[2];       /* what stands for the ':name's of the route */
+    char client[64];           /* the peer's address */
 
     struct buf body;
     bool body_too_large;
@@ -87,6 +90,7 @@ struct request {
     struct params form;    /* of a form */
 
     struct reply reply;
+    bool counted; /* as accepted or refused, by the handler */
 
     /* Waiting; see wait.h. */
     struct wait *wait;

@@ -49,7 +49,7 @@ const struct route *route_find(const struct routes *tables, size_t count, struct
 
 static bool is_native(const struct path *path)
 {
-    static const char *const roots[] = { "v1", "health", "openapi.json" };
+    static const char *const roots[] = { "v1", "health", "metrics", "openapi.json" };
     for (size_t i = 0; i < COUNT_OF(roots); i++)
         if (path->count && strcmp(path->segments[0], roots[i]) == 0)
             return true;
@@ -107,9 +107,11 @@ static void native_dispatch(struct request *r)
     const struct routes tables[] = { api_submissions_routes, api_events_routes,
                                      api_languages_routes,   api_health_routes,
                                      api_stats_routes,       api_openapi_routes,
-                                     api_queue_routes,       api_webhooks_routes };
+                                     api_queue_routes,       api_webhooks_routes,
+                                     api_metrics_routes };
     const char *allow;
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
+    r->route = route;
     if (!route && allow) {
         reply_header(r, "Allow", allow);
         problem_reply(r, 405, "method_not_allowed", NULL, "this path takes %s", allow);
@@ -187,6 +189,7 @@ static void judge0_dispatch(struct request *r)
         return;
     cut_ending(r);
     const struct route *route = route_find(tables, COUNT_OF(tables), r, &allow);
+    r->route = route;
     if (!route)
         judge0_error(r, 404);
     else if ((route->flags & ROUTE_OPEN) || judge0_admit(r, route))

@@ -14,6 +14,7 @@ enum {
     ROUTE_AUTHZ = 1u << 1,    /* Judge0's second token needed */
     ROUTE_ADMIN = 1u << 2,    /* for the operator: access_operator() in place of a token */
     ROUTE_ANY_ROLE = 1u << 3, /* a worker serves it too */
+    ROUTE_SUBMITS = 1u << 4,  /* takes submissions: a refusal is counted as one's */
 };
 
 struct route {
@@ -43,7 +44,7 @@ void dispatch(struct request *r);
 /* The tables. */
 extern const struct routes api_submissions_routes, api_events_routes, api_languages_routes;
 extern const struct routes api_health_routes, api_stats_routes, api_openapi_routes;
-extern const struct routes api_queue_routes, api_webhooks_routes;
+extern const struct routes api_metrics_routes, api_queue_routes, api_webhooks_routes;
 extern const struct routes judge0_submissions_routes, judge0_batch_routes, judge0_meta_routes;
 
 #endif

@@ -34,6 +34,7 @@
 #include "http/deliver.h"
 #include "http/judge0_statistics.h"
 #include "http/listener.h"
+#include "http/measure.h"
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -83,6 +84,7 @@ struct exchange {
 
 static void count_requests(struct http *h, int64_t change)
 {
+    measure_in_flight(change);
     pthread_mutex_lock(&h->lock);
     h->requests += change;
     if (h->requests == 0)
@@ -284,6 +286,7 @@ static enum MHD_Result send_reply(struct exchange *x)
     struct request *r = &x->request;
     CHECK(r->reply.status);
     log_request(r);
+    measure_reply(r);
 
     struct MHD_Response *response = make_response(x);
     if (!response)
@@ -436,6 +439,7 @@ struct http *http_start(const struct http_config *config, struct service *servic
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&h->idle, &attr);
     pthread_condattr_destroy(&attr);
+    measure_start();
     h->port = listener_port(fd);
     h->bodies_max = MAX((size_t)BODIES_AT_LEAST, BODIES_OF_LARGEST * config->body_bytes_max);
     h->waits = waits_start(e);

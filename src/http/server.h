@@ -105,9 +105,12 @@ struct http_config {
     int event_streams;     /* clients that follow a submission, at one time; 0: 1000 */
     int64_t idle_us;       /* a connection without progress is closed; 0: 30 s */
     const char *version;   /* evalX's */
-    const char *const *auth_tokens;  /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */
-    const char *const *admin_tokens; /* likewise, the operator's; none: from this machine only */
-    bool worker;                     /* a worker's: no submissions, only what tells how it is */
+    const char *const *auth_tokens;    /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */
+    const char *const *admin_tokens;   /* likewise, the operator's; none: from this machine only */
+    const char *const *metrics_tokens; /* likewise, who may read /metrics; none: everybody */
+    const char *role;                  /* what this process does: "all", "api", "worker" */
+    const char *data_dir;              /* whose disk is watched, or NULL */
+    bool worker;                       /* a worker's: no submissions, only what tells how it is */
     struct judge0_config judge0;
     const struct web_guard *guard; /* whom results are sent to; NULL: public addresses; borrowed */
     const struct layer *layers;    /* result of keeper_probe(), for /health; borrowed */

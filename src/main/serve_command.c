@@ -37,6 +37,10 @@ struct server {
     struct http *http;
 };
 
+static const char *const role_names[] = {
+    [ROLE_ALL] = "all", [ROLE_API] = "api", [ROLE_WORKER] = "worker"
+};
+
 /* --data-dir VALUE is EVALX_DATA_DIR=VALUE; --data-dir=VALUE too. */
 static bool options_to_environment(int argc, char **argv, struct err *e)
 {
@@ -119,6 +123,9 @@ static bool start_service(struct server *v, struct err *e)
         .version = EVALX_VERSION,
         .auth_tokens = s->auth_tokens,
         .admin_tokens = s->admin_tokens,
+        .metrics_tokens = s->metrics_tokens,
+        .role = role_names[s->role],
+        .data_dir = s->role == ROLE_API ? NULL : s->data_dir,
         .worker = s->role == ROLE_WORKER,
         .guard = v->webhooks.guard,
         .judge0 = judge0,
@@ -205,17 +212,14 @@ static void print_ready(const struct server *v)
         offered += catalogue_at(v->sandbox.catalogue, i)->offered;
     if (v->engine)
         engine_stats(v->engine, &lanes);
-    static const char *const roles[] = {
-        [ROLE_ALL] = "all", [ROLE_API] = "api", [ROLE_WORKER] = "worker"
-    };
     if (!v->storage.redis)
         snprintf(what, sizeof what, "%d lanes, %zu languages, data in %s", lanes.lanes, offered,
                  s->data_dir);
     else if (!v->engine)
         snprintf(what, sizeof what, "api, queue in Redis");
     else
-        snprintf(what, sizeof what, "%s, %d lanes, %zu languages, queue in Redis", roles[s->role],
-                 lanes.lanes, offered);
+        snprintf(what, sizeof what, "%s, %d lanes, %zu languages, queue in Redis",
+                 role_names[s->role], lanes.lanes, offered);
 
     /* The port may have been chosen by the kernel: show the one that was bound. */
     const char *colon = strrchr(s->listen, ':');

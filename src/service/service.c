@@ -179,15 +179,34 @@ const struct job_policy *service_policy(const struct service *s)
 
 bool service_stats(struct service *s, struct service_stats *ret, struct err *e)
 {
-    struct service_stats stats = { 0 };
-    if (!queue_stats(s->queue, &stats.queue, e))
+    struct service_stats stats;
+    struct queue_stats queue;
+    if (!queue_stats(s->queue, &queue, e))
         return false;
-    if (s->engine)
-        engine_stats(s->engine, &stats.engine);
-    if (s->config.results)
-        result_cache_stats(s->config.results, &stats.results);
-    stats.accepted = atomic_load(&s->accepted);
-    stats.finished = atomic_load(&s->finished);
+    service_figures(s, &stats);
+    stats.queue = queue;
     *ret = stats;
     return true;
+}
+
+bool service_figures(struct service *s, struct service_stats *ret)
+{
+    *ret = (struct service_stats){ 0 };
+    if (s->engine)
+        engine_stats(s->engine, &ret->engine);
+    if (s->config.results)
+        result_cache_stats(s->config.results, &ret->results);
+    ret->accepted = atomic_load(&s->accepted);
+    ret->finished = atomic_load(&s->finished);
+    return s->engine != NULL;
+}
+
+int64_t service_queue_max(const struct service *s)
+{
+    return s->config.queue_max;
+}
+
+bool service_draining(const struct service *s)
+{
+    return atomic_load(&s->draining);
 }

@@ -140,6 +140,14 @@ struct service_stats {
     int64_t accepted, finished;        /* since start */
 };
 MUST_USE bool service_stats(struct service *s, struct service_stats *ret, struct err *e);
+/* The same without the queue, which may lie elsewhere: never waits. False: nothing is run here, and
+ * the engine's are zero. */
+bool service_figures(struct service *s, struct service_stats *ret);
+
+/* How much may wait: service_config's. */
+int64_t service_queue_max(const struct service *s);
+/* No new work is pulled any more: the end is near. */
+bool service_draining(const struct service *s);
 
 /* ---- for operators ---- */
 

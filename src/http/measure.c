@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/measure.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/metric.h"
+#include "http/route.h"
+
+/* Half a millisecond, which a cached answer takes, to a minute, which a client that waits may. */
+static const int64_t seconds[] = { 500,     1000,     2500,     5000,    10000,   25000,
+                                   50000,   100000,   250000,   500000,  1000000, 2500000,
+                                   5000000, 10000000, 30000000, 60000000 };
+
+static const struct metric_info infos[] = {
+    { "evalx_http_request_duration_seconds",
+      "From the first byte of a request until its reply was ready; of an event stream until it "
+      "began.",
+      METRIC_HISTOGRAM,
+      METRIC_MICRO,
+      { "route", "method", "status" },
+      seconds,
+      COUNT_OF(seconds),
+      1000 },
+    { .name = "evalx_http_requests_in_flight",
+      .help = "Requests begun and not ended, clients that wait and event streams included.",
+      .type = METRIC_GAUGE },
+    { .name = "evalx_submissions_accepted_total",
+      .help = "Submissions that were accepted.",
+      .type = METRIC_COUNTER,
+      .labels = { "face" } },
+    { .name = "evalx_submissions_refused_total",
+      .help = "Submissions that were refused.",
+      .type = METRIC_COUNTER,
+      .labels = { "reason" } },
+};
+enum { DURATION, IN_FLIGHT, ACCEPTED, REFUSED };
+
+static struct metric *family(int which)
+{
+    return metric_family(metrics_here(), &infos[which]);
+}
+
+/* In the order of enum refusal. */
+static const char *const reasons[] = { "invalid", "queue_full", "unavailable", "too_large",
+                                       "unauthorized" };
+static const char *const faces[] = { "native", "judge0" };
+
+/* Looked up once. */
+static struct cells {
+    struct metric *duration;
+    struct metric_cell *in_flight;
+    struct metric_cell *accepted[COUNT_OF(faces)], *refused[COUNT_OF(reasons)];
+} cells;
+
+static void find_cells(void)
+{
+    cells.duration = family(DURATION);
+    cells.in_flight = metric_only(family(IN_FLIGHT));
+    metric_add(cells.in_flight, 0);
+    for (size_t i = 0; i < COUNT_OF(faces); i++)
+        cells.accepted[i] = metric_at(family(ACCEPTED), faces[i]);
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        cells.refused[i] = metric_at(family(REFUSED), reasons[i]);
+}
+
+static const struct cells *here(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_cells);
+    return &cells;
+}
+
+void measure_start(void)
+{
+    here();
+}
+
+void measure_in_flight(int64_t change)
+{
+    metric_add(here()->in_flight, change);
+}
+
+/* A refusal that the handler did not count: the request never came as far as a submission. */
+static void count_refusal(const struct request *r)
+{
+    int status = r->reply.status;
+    if (status < 400 || r->counted || !r->route || !(r->route->flags & ROUTE_SUBMITS))
+        return;
+    enum refusal why = status == 401 || status == 403 ? REFUSED_UNAUTHORIZED
+                       : status == 413                ? REFUSED_TOO_LARGE
+                       : status >= 500                ? REFUSED_UNAVAILABLE
+                                                      : REFUSED_INVALID;
+    metric_add(here()->refused[why], 1);
+}
+
+void measure_reply(const struct request *r)
+{
+    char status[8];
+    snprintf(status, sizeof status, "%d", r->reply.status);
+    /* A method is the client's word: only those we know are told apart. */
+    const char *method = r->head                     ? "HEAD"
+                         : r->method == METHOD_OTHER ? "other"
+                                                     : method_name(r->method);
+    struct metric_cell *c =
+        metric_at(here()->duration, r->route ? r->route->path : "other", method, status);
+    metric_observe(c, mono_us() - r->began_us);
+    count_refusal(r);
+}
+
+void measure_refused(struct request *r, enum refusal why)
+{
+    r->counted = true;
+    metric_add(here()->refused[why], 1);
+}
+
+void measure_accept(struct request *r, enum got got, const struct err *e)
+{
+    bool native = r->route && str_starts(str_of(r->route->path), "/v1/");
+    r->counted = true;
+    if (got == GOT_ONE)
+        metric_add(here()->accepted[native ? 0 : 1], 1);
+    if (got != GOT_FAILED)
+        return; /* GOT_NONE: it was accepted before */
+    switch (e->kind) {
+    case ERR_INVALID:
+    case ERR_CONFLICT: /* a key that was used for something else */
+    case ERR_NOT_FOUND:
+        measure_refused(r, REFUSED_INVALID);
+        break;
+    case ERR_LIMIT:
+        measure_refused(r, REFUSED_QUEUE_FULL);
+        break;
+    case ERR_NONE:
+    case ERR_UNAVAILABLE:
+    case ERR_SYSTEM:
+    case ERR_BUG:
+        measure_refused(r, REFUSED_UNAVAILABLE);
+    }
+}
