@@ -220,6 +220,10 @@ void job_to_json(const struct job *job, struct buf *out)
     json_put_object(&w);
     json_member_text_if(&w, "id", job->id);
     json_member_int(&w, "created_at_us", job->created_us);
+    char trace[TRACEPARENT_TEXT];
+    trace_text(&job->trace, trace);
+    json_member_text_if(&w, "trace", *trace ? trace : NULL);
+    json_member_text_if(&w, "tracestate", job->tracestate);
     if (job->start_us)
         json_member_int(&w, "start_at_us", job->start_us);
     put_asked(&w, job);

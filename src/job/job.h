@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "job/limits.h"
 #include "lang/lang.h"
 
@@ -69,6 +70,11 @@ struct job {
     struct arena arena; /* holds everything below */
     char id[TOKEN_TEXT];
     int64_t created_us; /* wall clock */
+
+    /* Which request asked for it, whatever is asked: not part of what is run, kept and passed on.
+     * Set by the face; none in records from before there were any. */
+    struct trace trace;     /* span: the server's of that request */
+    const char *tracestate; /* NULL */
 
     const char *language;   /* as asked: "cpp", "python@3.11", "54" (a Judge0 id); after job_check()
                              * the catalogue's id */

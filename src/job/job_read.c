@@ -475,6 +475,22 @@ static bool read_tenant(struct reader *r, const char *key, const struct json *va
     return field_name(r, key, value, &r->job->tenant);
 }
 
+/* Kept by an earlier process: one that cannot be read is no reason to lose the job. */
+static bool read_trace(struct reader *r, const char *key, const struct json *value)
+{
+    const char *text;
+    if (!field_name(r, key, value, &text))
+        return false;
+    if (!trace_read(str_of(text), &r->job->trace))
+        r->job->trace = (struct trace){ 0 };
+    return true;
+}
+
+static bool read_tracestate(struct reader *r, const char *key, const struct json *value)
+{
+    return field_text(r, key, value, TRACESTATE_BYTES, &r->job->tracestate);
+}
+
 /* From when the job came, which is now: a client cannot give both. */
 static bool read_delay(struct reader *r, const char *key, const struct json *value)
 {
@@ -494,6 +510,8 @@ static bool read_start(struct reader *r, const char *key, const struct json *val
 static const struct field job_fields[] = {
     { "id", read_id, KEY_STORED },
     { "created_at_us", read_created, KEY_STORED },
+    { "trace", read_trace, KEY_STORED },
+    { "tracestate", read_tracestate, KEY_STORED },
     { "language", read_language },
     { "source", read_source },
     { "source_encoding", field_skip },

@@ -693,6 +693,9 @@ TEST(the_stored_form_keeps_everything)
     job->runs = 3;
     job->forget = true;
     job->retention_us = 1500;
+    job->trace = trace_new();
+    job->trace.flags = TRACE_SAMPLED;
+    job->tracestate = "a=1,b=2";
     CLEANUP(buf_done) struct buf text = { 0 };
     job_to_json(job, &text);
     CLEANUP(job_free) struct job *back = read_job(text.ptr, true, &e);
@@ -721,6 +724,8 @@ TEST(the_stored_form_keeps_everything)
     assert_int_equal(back->runs, 3);
     assert_true(back->forget);
     assert_true(back->retention_us == 1500);
+    assert_memory_equal(&back->trace, &job->trace, sizeof job->trace);
+    assert_string_equal(back->tracestate, "a=1,b=2");
     assert_int_equal(back->cache, CACHE_NONE);
     assert_int_equal(back->priority, PRIORITY_LOW);
     MUST(job_check(back, catalogue, &policy, &e));
@@ -733,6 +738,36 @@ static void fingerprint_of(const char *text, char out[HASH_TEXT])
     CLEANUP(job_free) struct job *job = checked(text, &e);
     MUST(job);
     job_fingerprint(job, out);
+}
+
+TEST(a_record_without_a_trace_is_a_record)
+{
+    struct err e = { 0 };
+    CLEANUP(job_free) struct job *none = read_job(BODY(""), true, &e);
+    MUST(none);
+    assert_string_equal(none->trace.id, "");
+    assert_null(none->tracestate);
+    CLEANUP(job_free) struct job *odd = read_job(BODY(",\"trace\":\"00-zz\""), true, &e);
+    MUST(odd);
+    assert_string_equal(odd->trace.id, "");
+    CLEANUP(job_free) struct job *sent = read_job(BODY(",\"trace\":\"00-zz\""), false, &e);
+    assert_null(sent);
+}
+
+TEST(a_fingerprint_minds_no_trace)
+{
+    struct err e = { 0 };
+    char first[HASH_TEXT], again[HASH_TEXT], work[HASH_TEXT], work_again[HASH_TEXT];
+    CLEANUP(job_free) struct job *job = checked(BODY(""), &e);
+    MUST(job);
+    job_fingerprint(job, first);
+    job_work_hash(job, work);
+    job->trace = trace_new();
+    job->tracestate = "a=1";
+    job_fingerprint(job, again);
+    job_work_hash(job, work_again);
+    assert_string_equal(first, again);
+    assert_string_equal(work, work_again);
 }
 
 TEST(a_fingerprint_is_about_what_was_asked_not_when)
@@ -833,6 +868,8 @@ int main(void)
         T(two_files_may_not_claim_one_place),
         T(the_policy_bounds_tests_files_and_bytes),
         T(the_stored_form_keeps_everything),
+        T(a_record_without_a_trace_is_a_record),
+        T(a_fingerprint_minds_no_trace),
         T(a_fingerprint_is_about_what_was_asked_not_when),
         T(a_delay_counts_from_when_the_job_came),
         T(a_damaged_stored_job_is_refused),
