@@ -171,6 +171,8 @@ static bool load_file(const struct conf_item *item, const char *variable, const 
     }
     while (text.len && strchr(" \r\n\t", text.ptr[text.len - 1]))
         text.len--;
+    if (text.len == 0) /* as good as none, like an empty variable */
+        return true;
     return set_item(item, variable, buf_str(&text), settings, arena, e);
 }
 

@@ -61,6 +61,13 @@ def test_a_secret_may_come_from_a_file(program):
     assert r.returncode == 0 and "EVALX_AUTH_TOKENS=(hidden)" in r.stdout
 
 
+def test_a_secret_from_an_empty_file_is_none(program, tmp_path):
+    """As an empty variable is: a Secret may have a key for a database that is not there."""
+    path = program("url", "\n")
+    r = evalx("doctor", env={"EVALX_DATABASE_URL_FILE": str(path), "EVALX_DATA_DIR": str(tmp_path)})
+    assert "database" not in r.stdout and "database" not in r.stderr
+
+
 @pytest.mark.parametrize("name,value,word", [
     ("EVALX_LANES", "many", "EVALX_LANES"),
     ("EVALX_LANES", "-1", "outside"),
