@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,14 +15,47 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/metric.h"
 
 static enum log_level log_level = LOG_INFO;
 static enum log_format log_format = LOG_TEXT;
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
+/* ---- counting ---- */
+
+static const struct metric_info lines_info = {
+    .name = "evalx_log_lines_total",
+    .help = "Lines of the log.",
+    .type = METRIC_COUNTER,
+    .labels = { "level" },
+};
+static struct metric_cell *lines[COUNT_OF(level_names)];
+
+static void find_lines(void)
+{
+    for (size_t i = 0; i < COUNT_OF(level_names); i++)
+        lines[i] = metric_at(metric_family(metrics_here(), &lines_info), level_names[i]);
+}
+
+static void find_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_lines);
+}
+
+static void count_line(enum log_level level)
+{
+    find_once();
+    if (level <= LOG_ERROR)
+        metric_add(lines[level], 1);
+}
+
+/* ---- settings ---- */
+
 void log_setup(enum log_level level, enum log_format format)
 {
+    find_once(); /* on the page from the start */
     log_level = level;
     log_format = format;
 }
@@ -225,6 +259,7 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
         return;
 
     char now[32];
+    count_line(level);
     wall_text(wall_us(), now, sizeof now);
     CLEANUP(buf_done) struct buf line = { 0 };
     buf_reserve(&line, 512);

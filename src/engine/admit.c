@@ -20,6 +20,7 @@
  */
 #include "base/clock.h"
 #include "engine/lane.h"
+#include "engine/measure.h"
 
 enum { TRIES = 3, CROWDED_SHARE = 20 /* of the wall time: more is too much */ };
 static const int64_t build_least_bytes = INT64_C(512) << 20;
@@ -175,6 +176,7 @@ static enum got run_once(struct lane *l, struct active *a, size_t test, const st
     if (test == SIZE_MAX) /* nobody else looks at the limit of a build: it may be less */
         promised.limits.memory_bytes = l->memory_bytes;
     bool ok = box_run(l->box, &promised, report, e);
+    measure_run(ok ? report : NULL);
     *unwanted = !lane_leave(l, a);
     if (ok && test == SIZE_MAX)
         look_at_build(l->en, report);

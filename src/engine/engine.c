@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "engine/lane.h"
+#include "engine/measure.h"
 #include "engine/memory.h"
 
 enum { LANE_STACK = 256 * 1024, LANES_PER_CORE = 8, BOX_NUMBERS = 1023 };
@@ -90,9 +91,8 @@ static struct engine *engine_new(const struct engine_config *config, struct keep
     en->config = *config;
     en->keeper = k;
     en->catalogue = catalogue;
-    en->memory_total_bytes = config->memory_bytes > 0
-                                 ? config->memory_bytes
-                                 : memory_for_runs("", config->cgroup_root);
+    en->memory_total_bytes =
+        config->memory_bytes > 0 ? config->memory_bytes : memory_for_runs("", config->cgroup_root);
     lanes_new(en);
     TAILQ_INIT(&en->memory_line);
     TAILQ_INIT(&en->all);
@@ -160,6 +160,7 @@ struct engine *engine_start(const struct engine_config *config, struct keeper *k
     CLEANUP(engine_stop) struct engine *en = engine_new(config, k, catalogue);
     if (!open_cache(en, e))
         return NULL;
+    measure_engine_start();
     if (!start_threads(en, e) || !wait_for_boxes(en, e)) {
         err_add(e, "engine");
         return NULL;

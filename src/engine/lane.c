@@ -5,6 +5,7 @@
 #include "engine/lane.h"
 
 #include "base/clock.h"
+#include "engine/measure.h"
 
 static const int64_t open_again_us = 5 * US_PER_S;
 
@@ -94,6 +95,7 @@ static void active_end(struct engine *en, struct active *a)
         a->sink.finished(a->sink.arg, NULL, &trouble);
     } else {
         sum_up(a);
+        measure_phases(a->lang, a->result);
         a->sink.finished(a->sink.arg, TAKE(a->result), NULL);
     }
     active_free(a);

@@ -2,6 +2,7 @@
 #include "main/storage.h"
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "drivers/blobs.h"
 #include "drivers/redis.h"
 #include "drivers/sqlite.h"
@@ -122,6 +123,21 @@ static const char *fault_of(const struct redis_state *r, const char **fix)
     return faults[which].fault;
 }
 
+/* What a Redis without its append-only file would lose is worth an alarm of its own. */
+static void tell_persistent(bool known, const struct redis_state *r)
+{
+    static const struct metric_info info = {
+        .name = "evalx_redis_persistent",
+        .help = "1 while Redis keeps an append-only file. [cluster]",
+        .type = METRIC_GAUGE,
+    };
+    struct metric_cell *c = metric_only(metric_family(metrics_here(), &info));
+    if (known)
+        metric_set(c, r->append_only);
+    else
+        metric_hide(c);
+}
+
 void storage_check_redis(void *storage, struct health_check *c)
 {
     const struct storage *v = storage;
@@ -129,6 +145,7 @@ void storage_check_redis(void *storage, struct health_check *c)
     struct err e;
     const char *fix = "";
     c->ok = redis_state(v->redis, &state, &e);
+    tell_persistent(c->ok, &state);
     if (!c->ok) {
         snprintf(c->detail, sizeof c->detail, "%s", e.text);
         snprintf(c->fix, sizeof c->fix, "%s", "look at the server EVALX_REDIS_URL names");

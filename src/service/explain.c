@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "drivers/web.h"
+#include "service/measure.h"
 #include "service/parts.h"
 
 enum { WAITING_MOST = 64, ASKED_MOST = 4, TROUBLE_MOST = 3 };
@@ -96,6 +97,7 @@ static void answered(void *arg, const struct web_answer *a, const struct err *fa
 
     take_out(x, q);
     enum got got = failed ? GOT_FAILED : llm_answer(a, &arena, &hint, &e);
+    measure_model(got);
     if (got == GOT_FAILED)
         note_trouble(x, q->job->id, failed ? failed : &e);
     else

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/measure.h"
 #include "service/parts.h"
 
 enum { HANDOFF_BYTES = 32 << 20, THREAD_STACK_BYTES = 256 * 1024 };
@@ -81,6 +82,7 @@ struct service *service_start(const struct service_config *config, struct catalo
     if (!engine)
         catalogue_offer(catalogue, NULL, 0);
     crew_describe(s);
+    measure_service_start(config, catalogue, engine != NULL);
     if (engine)
         crew_announce(s);
     s->events = bus_watch(bus, NULL, on_event, s);

@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/measure.h"
 #include "service/parts.h"
 
 enum { SWEEP_BATCH = 100 };
@@ -89,8 +90,10 @@ static void extend_leases(struct service *s)
             break; /* nor are the others; the next pass is soon enough */
         }
         /* Somebody else has it now: whoever finishes first wins, the store sees to that. */
-        if (note_lost(s, &held[i]))
+        if (note_lost(s, &held[i])) {
+            measure_retry(RETRY_LEASE_LOST);
             log_warn("lease.lost", "id=%s attempt=%d why=%s", held[i].id, held[i].attempt, e.text);
+        }
     }
     free(held);
 }

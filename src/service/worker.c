@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/measure.h"
 #include "service/parts.h"
 
 enum { PULL_MAX = 64, TEST_DATA_MOST = 64 * 1024 };
@@ -65,6 +66,19 @@ void worker_cancel(struct service *s, const char *id)
     engine_cancel(s->engine, id);
 }
 
+/* NULL: not in the catalogue any more. */
+static const struct language *language_of(const struct service *s, const struct job *job)
+{
+    struct err ignored;
+    return job ? catalogue_find(s->catalogue, str_of(job->language), &ignored) : NULL;
+}
+
+static const char *toolchain_of(const struct service *s, const struct job *job)
+{
+    const struct language *l = language_of(s, job);
+    return l ? l->toolchain : NULL;
+}
+
 /* ---- the end ---- */
 
 /* The result is durable, this one or an earlier: what the queue must know of it. */
@@ -96,6 +110,7 @@ static void kept(void *arg, enum got won, const struct err *e)
         return;
     errand_went(s, won != GOT_FAILED);
     if (won == GOT_FAILED) {
+        store_failed(s->store, STORE_FINISH, e);
         log_error("result.not_kept", "id=%s why=%s", a->ticket.id, e->text);
         errand_add(a, ERRAND_KEEP);
         return;
@@ -103,6 +118,9 @@ static void kept(void *arg, enum got won, const struct err *e)
     if (won == GOT_NONE)
         log_info("result.fenced_off", "id=%s attempt=%d", a->ticket.id, a->ticket.attempt);
     atomic_fetch_add(&s->finished, 1);
+    if (won == GOT_ONE)
+        measure_finished(language_of(s, a->job), a->result->verdict,
+                         wall_us() - a->ticket.pushed_us);
     bus_announce(s->bus, a->ticket.id, BUS_FINISHED);
     if (won == GOT_ONE && s->explainer && llm_fits(a->job, a->result))
         explain(s, TAKE(a->job), TAKE(a->result));
@@ -114,8 +132,10 @@ void worker_keep(struct active *a)
     store_finish(a->service->store, a->ticket.id, a->ticket.receipt, a->result, kept, a);
 }
 
-static void give_back(struct active *a, const char *why, int64_t delay_us, bool counts)
+static void give_back(struct active *a, enum retry retry, const char *why, int64_t delay_us,
+                      bool counts)
 {
+    measure_retry(retry);
     log_warn("job.given_back", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt, why);
     a->delay_us = delay_us;
     a->counts = counts;
@@ -134,11 +154,12 @@ static void give_up(struct active *a, const char *why)
     worker_keep(a);
 }
 
-static const char *toolchain_of(const struct service *s, const struct job *job)
+static void find_hints(const struct active *a, struct result *result)
 {
-    struct err ignored;
-    const struct language *l = catalogue_find(s->catalogue, str_of(job->language), &ignored);
-    return l ? l->toolchain : NULL;
+    struct service *s = a->service;
+    int64_t began_us = mono_us();
+    hints_find(s->config.hints, a->job, result);
+    measure_hints(language_of(s, a->job), result->hint_count, mono_us() - began_us);
 }
 
 static void finished(void *arg, struct result *result, const struct err *e)
@@ -150,16 +171,17 @@ static void finished(void *arg, struct result *result, const struct err *e)
     if (result) {
         result->attempt = a->ticket.attempt;
         if (a->job->hints)
-            hints_find(s->config.hints, a->job, result);
+            find_hints(a, result);
         if (s->config.results)
             result_cache_put(s->config.results, a->job, toolchain_of(s, a->job), result);
         a->result = result;
         worker_keep(a);
     } else if (stopping) {
-        give_back(a, e->text, 0, false);
+        give_back(a, RETRY_DRAINING, e->text, 0, false);
     } else if (a->ticket.attempt < s->config.attempts_max) {
         /* 0.25, 0.5, 1, ... s: trouble of ours often passes. */
-        give_back(a, e->text, INT64_C(250000) << MIN(a->ticket.attempt - 1, 6), true);
+        give_back(a, RETRY_TROUBLE, e->text, INT64_C(250000) << MIN(a->ticket.attempt - 1, 6),
+                  true);
     } else {
         give_up(a, e->text);
     }
@@ -254,7 +276,7 @@ static bool left_to_others(struct active *a)
     char why[120];
     snprintf(why, sizeof why, "this worker does not run %.60s", a->job->language);
     if (!crew_runs(s, a->job->language, &somebody, &e) || somebody) {
-        give_back(a, why, elsewhere_us, false);
+        give_back(a, RETRY_ELSEWHERE, why, elsewhere_us, false);
         return true;
     }
     snprintf(why, sizeof why, "no worker runs %.60s any more", a->job->language);
@@ -287,6 +309,8 @@ static void begin(struct service *s, const struct ticket *t)
     CHECK(a);
     *a = (struct active){ .service = s, .ticket = *t };
     active_add(a);
+    if (t->attempt == 1)
+        measure_begun(wall_us() - t->pushed_us);
 
     a->job = find_job(s, t->id, &cancelled, &got, &e);
     if (a->job) {
@@ -295,7 +319,7 @@ static void begin(struct service *s, const struct ticket *t)
         errand_add(a, ERRAND_ACK);
     } else {
         log_error("job.load_failed", "id=%s why=%s", t->id, e.text);
-        give_back(a, e.text, US_PER_S, false);
+        give_back(a, RETRY_TROUBLE, e.text, US_PER_S, false);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "job/job.h"
 #include "job/result.h"
 #include "store/delivery.h"
+#include "store/errors.h"
 
 enum job_state {
     STATE_QUEUED,
@@ -183,17 +184,35 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
+    bool inner; /* behind another store, which counts errors for both */
 };
+
+/* An answer as it is, and counted when it is an error of the store's. */
+static inline enum got store_got(const struct store *s, enum store_operation operation,
+                                 enum got got, const struct err *e)
+{
+    if (got == GOT_FAILED)
+        store_failed(s, operation, e);
+    return got;
+}
+
+static inline bool store_went(const struct store *s, enum store_operation operation, bool done,
+                              const struct err *e)
+{
+    if (!done)
+        store_failed(s, operation, e);
+    return done;
+}
 
 MUST_USE static inline enum got store_admit(struct store *s, const struct job *job, const char *key,
                                             char *ret_id, struct err *e)
 {
-    return s->ops->admit(s, job, key, ret_id, e);
+    return store_got(s, STORE_ADMIT, s->ops->admit(s, job, key, ret_id, e), e);
 }
 
 MUST_USE static inline bool store_sync(struct store *s, struct err *e)
 {
-    return s->ops->sync(s, e);
+    return store_went(s, STORE_SYNC, s->ops->sync(s, e), e);
 }
 
 /* Both texts are "" when nothing is wrong. */
@@ -219,12 +238,12 @@ static inline void store_finish(struct store *s, const char *id, const char *rec
 MUST_USE static inline enum got store_amend(struct store *s, const char *id, int64_t finished_us,
                                             const struct result *result, struct err *e)
 {
-    return s->ops->amend(s, id, finished_us, result, e);
+    return store_got(s, STORE_AMEND, s->ops->amend(s, id, finished_us, result, e), e);
 }
 
 MUST_USE static inline enum got store_reopen(struct store *s, const char *id, struct err *e)
 {
-    return s->ops->reopen(s, id, e);
+    return store_got(s, STORE_REOPEN, s->ops->reopen(s, id, e), e);
 }
 
 MUST_USE static inline bool store_unarchived(struct store *s, int max,
@@ -243,18 +262,18 @@ MUST_USE static inline bool store_archived(struct store *s, const char *id, int6
 MUST_USE static inline enum got store_load(struct store *s, const char *id, unsigned parts,
                                            struct record *ret, struct err *e)
 {
-    return s->ops->load(s, id, parts, ret, e);
+    return store_got(s, STORE_LOAD, s->ops->load(s, id, parts, ret, e), e);
 }
 
 MUST_USE static inline enum got store_cancel(struct store *s, const char *id,
                                              enum job_state *ret_state, struct err *e)
 {
-    return s->ops->cancel(s, id, ret_state, e);
+    return store_got(s, STORE_CANCEL, s->ops->cancel(s, id, ret_state, e), e);
 }
 
 MUST_USE static inline bool store_remove(struct store *s, const char *id, struct err *e)
 {
-    return s->ops->remove(s, id, e);
+    return store_went(s, STORE_REMOVE, s->ops->remove(s, id, e), e);
 }
 
 MUST_USE static inline bool store_list(struct store *s, const struct store_filter *f,
@@ -262,20 +281,20 @@ MUST_USE static inline bool store_list(struct store *s, const struct store_filte
                                        void (*fn)(void *arg, struct record *r, int64_t seq),
                                        void *arg, int64_t *ret_total, struct err *e)
 {
-    return s->ops->list(s, f, parts, fn, arg, ret_total, e);
+    return store_went(s, STORE_LIST, s->ops->list(s, f, parts, fn, arg, ret_total, e), e);
 }
 
 MUST_USE static inline bool store_unfinished(struct store *s,
                                              void (*fn)(void *arg, const struct unfinished *x),
                                              void *arg, struct err *e)
 {
-    return s->ops->unfinished(s, fn, arg, e);
+    return store_went(s, STORE_RECOVER, s->ops->unfinished(s, fn, arg, e), e);
 }
 
 MUST_USE static inline bool store_sweep(struct store *s, int64_t now_us, int batch, int64_t *ret,
                                         struct err *e)
 {
-    return s->ops->sweep(s, now_us, batch, ret, e);
+    return store_went(s, STORE_SWEEP, s->ops->sweep(s, now_us, batch, ret, e), e);
 }
 
 /* Accepts NULL. */

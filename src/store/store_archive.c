@@ -387,6 +387,7 @@ struct store *store_archive_open(struct store *live_store, struct history *histo
     a->ops.deliveries = live_store->ops->deliveries ? &deliveries : NULL;
     a->store.ops = &a->ops;
     a->live = live_store;
+    a->live->inner = true;
     a->history = history;
     a->keep_us = keep_us;
     a->retry_us = 3 * US_PER_S;
@@ -398,6 +399,7 @@ struct store *store_archive_open(struct store *live_store, struct history *histo
     if (code == 0)
         return &a->store;
     err_sysno(e, code, "archive: thread");
+    live_store->inner = false;
     pthread_rwlock_destroy(&a->view);
     pthread_cond_destroy(&a->changed);
     pthread_mutex_destroy(&a->lock);

@@ -21,6 +21,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "webhook/measure.h"
 
 enum { BATCH = 64, HEADERS = 8 };
 #define TIMEOUT_US        (15 * US_PER_S)
@@ -93,6 +94,8 @@ static void list_take(struct sending *x)
 /* The store's trouble is told once, and its end. */
 static void note_store(struct sender *s, bool ok, const struct err *e)
 {
+    if (!ok)
+        store_failed(s->store, STORE_DELIVER, e);
     if (!ok && !s->store_away)
         log_warn("webhook.store_away", "why=%s", e->text);
     if (ok && s->store_away)
@@ -168,6 +171,7 @@ static void keep(struct sending *x)
     s->bytes -= x->bytes;
     receivers_done(s->receivers, TAKE(x->held), x->state == DELIVERY_DELIVERED);
     tally(s, x->state);
+    measure_attempt(x->state, x->attempt.took_us);
     log_outcome(x);
     if (settle(x)) {
         free(x);
@@ -370,6 +374,7 @@ static void refuse(struct sender *s, const struct delivery *d)
     struct err e;
     struct delivery_attempt a = { .at_us = wall_us(), .error = "this URL is never sent to" };
     bool ok = s->store->ops->deliveries->settle(s->store, d, &a, DELIVERY_REFUSED, 0, &e);
+    measure_attempt(DELIVERY_REFUSED, 0);
     note_store(s, ok, &e);
 }
 
@@ -491,6 +496,7 @@ struct sender *sender_start(const struct sender_config *config, struct store *st
         s->config.webhook_timeout_us = TIMEOUT_US;
     if (s->config.callback_timeout_us <= 0)
         s->config.callback_timeout_us = TIMEOUT_US;
+    measure_sender_start();
     s->store = store;
     s->bus = bus;
     s->receivers = receivers_new(&config->receivers);
