@@ -17,7 +17,7 @@ packages_of() {
                  libmicrohttpd-dev libcyaml-dev libyaml-dev libpcre2-dev
                  libhiredis-dev libpq-dev libcurl4-openssl-dev libzstd-dev" ;;
     run) packages_of build && echo "g++ curl" ;;
-    test) packages_of run && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest shellcheck clang
+    test) packages_of run && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest prometheus shellcheck clang
                  libclang-rt-14-dev|libclang-rt-dev" ;;
     lint) packages_of build && echo "libcmocka-dev clang-format clang-tidy cppcheck shellcheck" ;;
     bench) packages_of run ;;
