@@ -64,6 +64,7 @@ class Metric:
     target_kind: str  # Value, AverageValue or Utilization
     target: int
     selector: tuple = ()  # (label, value) pairs
+    object: Optional[tuple] = None  # (kind, name) that an Object metric describes
 
 
 @dataclass(frozen=True)

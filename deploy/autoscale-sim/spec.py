@@ -6,7 +6,6 @@ never means one thing here and another one in a cluster.
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -36,17 +35,10 @@ def quantity(text):
     return int((number * 1000).to_integral_value("ROUND_CEILING"))
 
 
-def documents(path):
-    """Every document of a YAML file, of all files of a folder, or of a kustomization's result."""
-    path = Path(path)
-    if path.is_dir() and (path / "kustomization.yaml").exists():
-        done = subprocess.run(["kubectl", "kustomize", path], capture_output=True, text=True, check=True)
-        text = done.stdout
-    elif path.is_dir():
-        text = "\n---\n".join(file.read_text() for file in sorted(path.glob("*.yaml")))
-    else:
-        text = path.read_text()
-    return [document for document in yaml.safe_load_all(text) if document]
+def documents(*paths):
+    """Every document of some YAML files, or of all files of a folder."""
+    files = [file for path in map(Path, paths) for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+    return [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
 
 
 def find(docs, kind, name=None):
@@ -92,15 +84,18 @@ def rules(document, where):
 
 def metric(document):
     source = document["type"]
-    if source not in ("Resource", "Pods", "Object", "External"):
+    if source not in ("Resource", "ContainerResource", "Pods", "Object", "External"):
         raise NotUnderstood(f"metric of type {source}")
     body = document[source[0].lower() + source[1:]]
-    named = body if source == "Resource" else body["metric"]
+    named = body if source.endswith("Resource") else body["metric"]
     selector = only(named.get("selector", {}), ("matchLabels",), "metric.selector").get("matchLabels", {})
     kind = body["target"]["type"]
-    target = body["target"][kind[0].lower() + kind[1:] if kind != "Utilization" else "averageUtilization"]
-    return Metric(source, named["name"], kind, target if kind == "Utilization" else quantity(target),
-                  tuple(sorted(selector.items())))
+    target = body["target"]["averageUtilization" if kind == "Utilization" else kind[0].lower() + kind[1:]]
+    of = body.get("describedObject", {})
+    # Our pods have one container: what it uses is what the pod uses.
+    return Metric("Resource" if source == "ContainerResource" else source, named["name"], kind,
+                  target if kind == "Utilization" else quantity(target), tuple(sorted(selector.items())),
+                  (of["kind"], of["name"]) if of else None)
 
 
 # ---- prometheus-adapter ----
@@ -108,58 +103,75 @@ def metric(document):
 
 @dataclass(frozen=True)
 class AdapterRule:
+    external: bool
     series: str
-    query: str  # with <<.Series>> and <<.LabelMatchers>>
+    query: str  # with <<.Series>>, <<.LabelMatchers>> and <<.GroupBy>>
     matches: str
     alias: str
     namespaced: bool
-    namespace_label: str
+    labels: dict  # resource -> label
 
-    def expand(self, metric, namespace):
+    def expand(self, metric_, namespace):
         """The PromQL of one metric of the autoscaler, or None when the rule is about another one."""
-        match = re.search(self.matches or ".*", self.series)
-        if not match:
+        if self.external != (metric_.source == "External") or self.name() != metric_.name:
             return None
-        alias = self.alias or (match[1] if match.groups() else match[0] or self.series)
-        if match.expand(re.sub(r"\$\{?(\d+)\}?", r"\\\1", alias)) != metric.name:
-            return None
-        labels = [(self.namespace_label, namespace)] if self.namespaced else []
-        matchers = ",".join(f'{label}="{value}"' for label, value in labels + list(metric.selector))
-        query = self.query.replace("<<.Series>>", self.series).replace("<<.LabelMatchers>>", matchers)
+        labels = [(self.labels.get("namespace", "namespace"), namespace)] if self.namespaced else []
+        group = ""
+        if metric_.object:
+            kind = metric_.object[0].lower()
+            if kind not in self.labels:
+                raise NotUnderstood(f"adapter: {metric_.name} has no label for a {kind}")
+            group = self.labels[kind]
+            labels.append((group, metric_.object[1]))
+        matchers = ",".join(f'{label}="{value}"' for label, value in labels + list(metric_.selector))
+        query = self.query
+        for word, value in (("Series", self.series), ("LabelMatchers", matchers), ("GroupBy", group)):
+            query = query.replace(f"<<.{word}>>", value)
         if "<<" in query:
             raise NotUnderstood(f"adapter: template {query}")
         return query
 
+    def name(self):
+        """What the metric is called in the API."""
+        match = re.search(self.matches or ".*", self.series)
+        if not match:
+            return None
+        alias = self.alias or (match[1] if match.groups() else match[0])
+        return match.expand(re.sub(r"\$\{?(\d+)\}?", r"\\\1", alias))
+
 
 def adapter_rules(config):
-    """External rules of a prometheus-adapter configuration (the mapping in its config.yaml)."""
-    rules_ = []
-    for rule in config.get("externalRules", ()):
-        series = re.match(r"[a-zA-Z_:][\w:]*", rule["seriesQuery"])
-        if not series:
-            raise NotUnderstood(f"adapter: seriesQuery {rule['seriesQuery']}")
-        resources, name = rule.get("resources", {}), rule.get("name", {})
-        labels = [label for label, of in resources.get("overrides", {}).items() if of.get("resource") == "namespace"]
-        rules_.append(AdapterRule(series[0], rule["metricsQuery"], name.get("matches", ""), name.get("as", ""),
-                                  resources.get("namespaced", True), labels[0] if labels else "namespace"))
-    return rules_
+    """Rules of a prometheus-adapter configuration: its config.yaml, or the values of its Helm chart."""
+    if isinstance(config.get("rules"), dict):
+        lists = {False: config["rules"].get("custom", ()), True: config["rules"].get("external", ())}
+    else:
+        lists = {False: config.get("rules", ()), True: config.get("externalRules", ())}
+    return [adapter_rule(rule, external) for external, rules_ in lists.items() for rule in rules_]
+
+
+def adapter_rule(rule, external):
+    series = re.match(r"[a-zA-Z_:][\w:]*", rule["seriesQuery"])
+    if not series:
+        raise NotUnderstood(f"adapter: seriesQuery {rule['seriesQuery']}")
+    resources, name = rule.get("resources", {}), rule.get("name", {})
+    labels = {of["resource"]: label for label, of in resources.get("overrides", {}).items()}
+    return AdapterRule(external, series[0], rule["metricsQuery"], name.get("matches", ""), name.get("as", ""),
+                       resources.get("namespaced", True), labels)
 
 
 def adapter_config(docs):
-    """The configuration inside a ConfigMap, the values of the adapter's Helm chart, or the file itself."""
+    """The configuration inside a ConfigMap, or one of the documents itself."""
     for document in docs:
-        if "externalRules" in document:
+        if "rules" in document or "externalRules" in document:
             return document
-        if isinstance(document.get("rules"), dict) and "external" in document["rules"]:
-            return {"externalRules": document["rules"]["external"]}
         for text in document.get("data", {}).values() if document.get("kind") == "ConfigMap" else ():
-            if "externalRules" in text:
+            if "ules:" in text:
                 return yaml.safe_load(text)
-    raise NotUnderstood("adapter: no externalRules")
+    raise NotUnderstood("adapter: no rules")
 
 
 def query_of(metric_, rules_, namespace):
-    """The PromQL a prometheus-adapter asks for an External metric."""
+    """The PromQL a prometheus-adapter asks for a metric of an autoscaler."""
     found = [query for query in (rule.expand(metric_, namespace) for rule in rules_) if query]
     if len(found) != 1:
         raise NotUnderstood(f"adapter: {len(found)} rules give {metric_.name}")
@@ -174,6 +186,7 @@ class Template:
     """What of the workers' Deployment matters to a pod's life; seconds."""
 
     requests: dict  # thousandths
+    lanes: int  # as many as whole cores of the limit
     grace: float
     drain: float
     ready_path: str
@@ -198,10 +211,11 @@ def template(document, docs=()):
             for source in container.get("envFrom", ()) if "configMapRef" in source]
     maps.append({e["name"]: e["value"] for e in container.get("env", ()) if "value" in e})
     env = {name: value for one in maps for name, value in one.items()}
-    requests = container.get("resources", {}).get("requests", {})
+    resources = container.get("resources", {})
     probe = container["readinessProbe"]
     return Template(
-        requests={name: quantity(value) for name, value in requests.items()},
+        requests={name: quantity(value) for name, value in resources.get("requests", {}).items()},
+        lanes=max(quantity(resources.get("limits", {}).get("cpu", 1)) // 1000, 1),
         grace=pod.get("terminationGracePeriodSeconds", 30),
         drain=seconds(env.get("EVALX_DRAIN", "10s")),
         ready_path=probe["httpGet"]["path"],

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "http/access.h"
 #include "http/deliver.h"
+#include "http/origin.h"
 #include "http/measure.h"
 #include "http/problem.h"
 #include "http/render.h"
@@ -207,6 +208,7 @@ static void create(struct request *r)
 
     char token[TOKEN_TEXT];
     job->tenant = access_tenant(r, &job->arena);
+    origin_mark(r, job);
     if (key && job->tenant) /* two clients may have the same idea of a key */
         key = arena_printf(&r->arena, "%s:%s", job->tenant, key);
     if (wait_us > 0)

@@ -3,6 +3,7 @@
 #include "http/access.h"
 #include "http/judge0.h"
 #include "http/measure.h"
+#include "http/origin.h"
 #include "http/route.h"
 
 static const char cannot_convert_one[] =
@@ -146,6 +147,7 @@ static void accept_one(struct request *r, struct job *job, bool wait)
     char token[TOKEN_TEXT];
     struct err e;
     job->tenant = access_tenant(r, &job->arena);
+    origin_mark(r, job);
     if (wait)
         request_watch(r, job->id);
     enum got got = service_accept(r->context->service, job, NULL, !wait, token, &e);
@@ -368,6 +370,7 @@ static void batch_entry(struct request *r, const struct json *object, struct ent
     }
     struct job *job = judge0_job(&submission, r->context);
     job->tenant = access_tenant(r, &job->arena);
+    origin_mark(r, job);
     enum got got =
         service_accept(r->context->service, job, NULL, false, entry->token, &entry->err);
     measure_accept(r, got, &entry->err);

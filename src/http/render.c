@@ -215,6 +215,7 @@ static void put_head(struct json_writer *w, const struct record *record)
     json_member_text(w, "limit_exceeded", limit_exceeded(result));
     json_member_text(w, "message", message_of(result));
     json_member_text(w, "language", record->job->language);
+    json_member_text(w, "trace_id", record->job->trace.id[0] ? record->job->trace.id : NULL);
     put_time(w, "created_at", record->created_us);
     put_time(w, "started_at", record->started_us);
     put_time(w, "finished_at", record->finished_us);

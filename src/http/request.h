@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "http/parse.h"
 #include "http/server.h"
 
@@ -71,6 +72,12 @@ struct request {
     struct arena arena;
     const struct context *context;
 
+    /* Where it comes from: origin.h. */
+    const char *id;
+    struct trace trace;             /* span: this request's own */
+    char parent_span[SPAN_ID_TEXT]; /* "": it began the trace */
+    const char *tracestate;         /* NULL */
+
     enum method method;
     const char *method_text; /* as the client wrote it */
     bool head;
@@ -105,6 +112,10 @@ struct request {
 
 /* A request header's value; name in any case. NULL when absent. */
 const char *request_header(const struct request *r, const char *name);
+
+/* Each value of a header that may stand more than once. */
+void request_headers(const struct request *r, const char *name,
+                     void (*fn)(void *arg, const char *value), void *arg);
 
 enum { JSON_VALUES_MAX = 1000000 };
 

@@ -35,6 +35,7 @@
 #include "http/judge0_statistics.h"
 #include "http/listener.h"
 #include "http/measure.h"
+#include "http/origin.h"
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -130,6 +131,29 @@ const char *request_header(const struct request *r, const char *name)
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
+struct header_search {
+    const char *name;
+    void (*fn)(void *arg, const char *value);
+    void *arg;
+};
+
+static enum MHD_Result on_header(void *arg, UNUSED enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct header_search *search = arg;
+    if (strcasecmp(name, search->name) == 0)
+        search->fn(search->arg, value ? value : "");
+    return MHD_YES;
+}
+
+void request_headers(const struct request *r, const char *name,
+                     void (*fn)(void *arg, const char *value), void *arg)
+{
+    const struct exchange *x = (const struct exchange *)(const void *)r;
+    struct header_search search = { name, fn, arg };
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, on_header, &search);
+}
+
 static enum method method_of(const char *text)
 {
     for (int m = METHOD_GET; m <= METHOD_OPTIONS; m++)
@@ -187,6 +211,7 @@ static void begin(struct exchange *x, const char *method)
     r->body_type = request_header(r, "Content-Type");
     r->body_kind = body_kind_of(r->body_type);
     set_client(r, x->connection);
+    origin_read(r);
 
     int64_t length = content_length(r);
     size_t most = r->context->config.body_bytes_max;
@@ -237,12 +262,15 @@ static void log_request(const struct request *r)
 {
     int path = (int)strcspn(r->target.ptr, "?");
     double ms = (double)(mono_us() - r->began_us) / 1000.0;
-    log_debug("http.request", "method=%s path=%.*s status=%d bytes=%zu ms=%.3f client=%s",
-              r->method_text, path, r->target.ptr, r->reply.status, r->reply.body.len, ms,
-              r->client);
+    log_write(r->context->config.access_log ? LOG_INFO : LOG_DEBUG, "http.request",
+              "request_id=%s trace_id=%s span_id=%s parent_id=%s method=%s path=%.*s status=%d "
+              "bytes=%zu ms=%.3f client=%s",
+              r->id, r->trace.id, r->trace.span, r->parent_span, r->method_text, path,
+              r->target.ptr, r->reply.status, r->reply.body.len, ms, r->client);
     if (r->reply.why.kind != ERR_NONE)
-        log_error("http.failed", "method=%s path=%.*s status=%d why=%s", r->method_text, path,
-                  r->target.ptr, r->reply.status, r->reply.why.text);
+        log_error("http.failed", "request_id=%s trace_id=%s method=%s path=%.*s status=%d why=%s",
+                  r->id, r->trace.id, r->method_text, path, r->target.ptr, r->reply.status,
+                  r->reply.why.text);
 }
 
 static void resume(void *arg)
@@ -293,6 +321,8 @@ static enum MHD_Result send_reply(struct exchange *x)
         return MHD_NO;
     if (r->reply.type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->reply.type);
+    MHD_add_response_header(response, "X-Request-Id", r->id);
+    MHD_add_response_header(response, "traceresponse", origin_response(r));
     for (size_t i = 0; i < r->reply.header_count; i++) /* empty values are left out */
         MHD_add_response_header(response, r->reply.headers[i].name, r->reply.headers[i].value);
     enum MHD_Result done = MHD_queue_response(x->connection, (unsigned)r->reply.status, response);

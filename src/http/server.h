@@ -103,6 +103,7 @@ struct http_config {
     int threads;           /* 0: 16 */
     int connections;       /* at one time; 0: 4096 */
     int event_streams;     /* clients that follow a submission, at one time; 0: 1000 */
+    bool access_log;       /* a line per request at level info, not debug */
     int64_t idle_us;       /* a connection without progress is closed; 0: 30 s */
     const char *version;   /* evalX's */
     const char *const *auth_tokens;    /* NULL-ended, or NULL: further tokens, as AUTHN_TOKEN's */

@@ -120,6 +120,7 @@ static bool start_service(struct server *v, struct err *e)
         .wait_max_us = s->wait_max_us,
         .threads = (int)s->http_threads,
         .event_streams = (int)s->event_streams,
+        .access_log = s->access_log,
         .version = EVALX_VERSION,
         .auth_tokens = s->auth_tokens,
         .admin_tokens = s->admin_tokens,

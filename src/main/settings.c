@@ -28,6 +28,8 @@ static const struct conf_item items[] = {
       .choices = "debug info warn error" },
     { "LOG_FORMAT", CONF_CHOICE, AT(log_format), "text", "form of a log line: text or json",
       .choices = "text json" },
+    { "ACCESS_LOG", CONF_BOOL, AT(access_log), "false",
+      "a log line for every request, not only at level debug" },
 
     { "ROLE", CONF_CHOICE, AT(role), "all",
       "what this process does: api takes submissions, worker runs them, all does both",
@@ -103,6 +105,10 @@ static const struct conf_item items[] = {
       US(3), US(86400) },
     { "DRAIN", CONF_TIME, AT(drain_us), "10s",
       "how long a stopping server lets running programs finish", NULL, 0, US(86400) },
+    { "DRAIN_DELAY", CONF_TIME, AT(drain_delay_us), "0",
+      "how long a stopping server still takes requests while it says that it is not ready, so that "
+      "load balancers see it",
+      NULL, 0, US(3600) },
     { "RETENTION", CONF_TIME, AT(retention_us), "0",
       "how long finished submissions are kept; 0: for ever", NULL, 0, INT64_MAX },
     { "CACHE_BYTES", CONF_BYTES, AT(cache_bytes), "1GiB", "compiled programs kept on disk", NULL, 0,

@@ -24,6 +24,7 @@ struct settings {
     const char *data_dir; /* NULL: chosen by settings_load() */
     const char *user;     /* the user to become; NULL: evalx, or nobody */
     int log_level, log_format;
+    bool access_log;
 
     int role;
     const char *redis_url, *redis_prefix; /* url NULL: everything in this process */
@@ -43,7 +44,7 @@ struct settings {
     const char *box_program, *languages_dir;
 
     int store;
-    int64_t queue_max, attempts, lease_us, drain_us, retention_us;
+    int64_t queue_max, attempts, lease_us, drain_us, drain_delay_us, retention_us;
     int64_t cache_bytes, cache_memory_bytes, result_cache_bytes, shared_cache_bytes;
     int cache;
 
