@@ -12,18 +12,24 @@
 set -eu
 
 packages_of() {
-    for id in "$@"; do
-        [ -f "/run/languages/$id.yaml" ] && sed -n 's/^package: *//p' "/run/languages/$id.yaml"
+    for file in "$@"; do
+        [ ! -f "$file" ] || sed -n 's/^package: *//p' "$file"
     done | sort -u
 }
 
 case $1 in
 --languages)
     shift
+    for id in "$@"; do
+        shift
+        set -- "$@" "/run/languages/$id.yaml"
+    done
+    # shellcheck disable=SC2046 # a list of words
     set -- $(packages_of "$@")
     ;;
 --languages-all)
-    set -- $(packages_of $(cd /run/languages && ls | sed -n 's/\.yaml$//p'))
+    # shellcheck disable=SC2046
+    set -- $(packages_of /run/languages/*.yaml)
     ;;
 esac
 
