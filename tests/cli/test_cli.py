@@ -65,7 +65,7 @@ def test_a_secret_from_an_empty_file_is_none(program, tmp_path):
     """As an empty variable is: a Secret may have a key for a database that is not there."""
     path = program("url", "\n")
     r = evalx("doctor", env={"EVALX_DATABASE_URL_FILE": str(path), "EVALX_DATA_DIR": str(tmp_path)})
-    assert "database" not in r.stdout and "database" not in r.stderr
+    assert "PostgreSQL" not in r.stdout and "EVALX_DATABASE_URL" not in r.stderr
 
 
 @pytest.mark.parametrize("name,value,word", [
