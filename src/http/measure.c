@@ -46,39 +46,53 @@ static const char *const reasons[] = { "invalid", "queue_full", "unavailable", "
                                        "unauthorized" };
 static const char *const faces[] = { "native", "judge0" };
 
-/* Looked up once. */
-static struct cells {
+/* Looked up once: those of requests, and those of submissions, which a worker has not. */
+static struct {
     struct metric *duration;
     struct metric_cell *in_flight;
+} requests;
+static struct {
     struct metric_cell *accepted[COUNT_OF(faces)], *refused[COUNT_OF(reasons)];
-} cells;
+} submissions;
 
-static void find_cells(void)
+static void find_requests(void)
 {
-    cells.duration = family(DURATION);
-    cells.in_flight = metric_only(family(IN_FLIGHT));
-    metric_add(cells.in_flight, 0);
-    for (size_t i = 0; i < COUNT_OF(faces); i++)
-        cells.accepted[i] = metric_at(family(ACCEPTED), faces[i]);
-    for (size_t i = 0; i < COUNT_OF(reasons); i++)
-        cells.refused[i] = metric_at(family(REFUSED), reasons[i]);
+    requests.duration = family(DURATION);
+    requests.in_flight = metric_only(family(IN_FLIGHT));
+    metric_add(requests.in_flight, 0);
 }
 
-static const struct cells *here(void)
+static void find_submissions(void)
+{
+    for (size_t i = 0; i < COUNT_OF(faces); i++)
+        submissions.accepted[i] = metric_at(family(ACCEPTED), faces[i]);
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        submissions.refused[i] = metric_at(family(REFUSED), reasons[i]);
+}
+
+static void find_requests_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, find_cells);
-    return &cells;
+    pthread_once(&once, find_requests);
 }
 
-void measure_start(void)
+static void find_submissions_once(void)
 {
-    here();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_submissions);
+}
+
+void measure_start(bool worker)
+{
+    find_requests_once();
+    if (!worker)
+        find_submissions_once();
 }
 
 void measure_in_flight(int64_t change)
 {
-    metric_add(here()->in_flight, change);
+    find_requests_once();
+    metric_add(requests.in_flight, change);
 }
 
 /* A refusal that the handler did not count: the request never came as far as a submission. */
@@ -91,11 +105,13 @@ static void count_refusal(const struct request *r)
                        : status == 413                ? REFUSED_TOO_LARGE
                        : status >= 500                ? REFUSED_UNAVAILABLE
                                                       : REFUSED_INVALID;
-    metric_add(here()->refused[why], 1);
+    find_submissions_once();
+    metric_add(submissions.refused[why], 1);
 }
 
 void measure_reply(const struct request *r)
 {
+    find_requests_once();
     char status[8];
     snprintf(status, sizeof status, "%d", r->reply.status);
     /* A method is the client's word: only those we know are told apart. */
@@ -103,7 +119,7 @@ void measure_reply(const struct request *r)
                          : r->method == METHOD_OTHER ? "other"
                                                      : method_name(r->method);
     struct metric_cell *c =
-        metric_at(here()->duration, r->route ? r->route->path : "other", method, status);
+        metric_at(requests.duration, r->route ? r->route->path : "other", method, status);
     metric_observe(c, mono_us() - r->began_us);
     count_refusal(r);
 }
@@ -111,15 +127,17 @@ void measure_reply(const struct request *r)
 void measure_refused(struct request *r, enum refusal why)
 {
     r->counted = true;
-    metric_add(here()->refused[why], 1);
+    find_submissions_once();
+    metric_add(submissions.refused[why], 1);
 }
 
 void measure_accept(struct request *r, enum got got, const struct err *e)
 {
     bool native = r->route && str_starts(str_of(r->route->path), "/v1/");
     r->counted = true;
+    find_submissions_once();
     if (got == GOT_ONE)
-        metric_add(here()->accepted[native ? 0 : 1], 1);
+        metric_add(submissions.accepted[native ? 0 : 1], 1);
     if (got != GOT_FAILED)
         return; /* GOT_NONE: it was accepted before */
     switch (e->kind) {

@@ -12,8 +12,8 @@
 
 /* ---- as it happens: measure.c ---- */
 
-/* Families without labels stand on the page from now on, with 0. */
-void measure_start(void);
+/* What can be known stands on the page from now on, with 0; submissions are not a worker's. */
+void measure_start(bool worker);
 
 /* A request has come, or is gone: +1, -1. */
 void measure_in_flight(int64_t change);

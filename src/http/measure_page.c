@@ -271,7 +271,7 @@ void measure_page(const struct context *c, struct buf *out)
     set_disk(c->config.data_dir);
     set(STREAMS, atomic_load(&c->streams->open));
     measure_process();
-    family(SCRAPE);
+    metric_add(metric_only(family(SCRAPE)), 0); /* on the first page, too */
     metrics_write(metrics_here(), out);
     set(SCRAPE, mono_us() - began);
     pthread_mutex_unlock(&lock);

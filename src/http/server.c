@@ -469,7 +469,7 @@ struct http *http_start(const struct http_config *config, struct service *servic
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&h->idle, &attr);
     pthread_condattr_destroy(&attr);
-    measure_start();
+    measure_start(config->worker);
     h->port = listener_port(fd);
     h->bodies_max = MAX((size_t)BODIES_AT_LEAST, BODIES_OF_LARGEST * config->body_bytes_max);
     h->waits = waits_start(e);
