@@ -141,7 +141,8 @@ class Deployment:
         self.requests = {**template.requests, "cpu": template.requests.get("cpu", 0) * lanes // template.lanes}
         self.template, self.clock, self.pull_seconds, self.targets = template, clock, pull_seconds, targets
         # The drain has to be over before the grace is: both shrink alike.
-        self.env = {**env, "EVALX_ROLE": "worker", "EVALX_LANES": str(lanes), "EVALX_LANES_MAX": str(lanes), "EVALX_DRAIN": f"{int(clock.real(template.drain) * 1000)}ms"}
+        self.env = {**env, "EVALX_ROLE": "worker", "EVALX_LANES": str(lanes), "EVALX_LANES_MAX": str(lanes),
+                    "EVALX_DRAIN": f"{int(clock.real(template.drain) * 1000)}ms"}
         self.replicas, self.workers, self.count = 0, [], 0
         self.history = []  # every pod there ever was
         self.events = []  # (time, pod, what)

@@ -53,6 +53,8 @@ def test_workers_that_must_go_in_the_middle_of_the_work_lose_none_of_it():
     with sim.World(plan(factor=10)) as world:
         world.deployment.scale(3)
         until(lambda: world.deployment.ready() == 3, "three workers are ready")
+        world.book.burst(12, 1)  # builds the program: jobs that wait for a build are leased beyond the lanes
+        until(lambda: world.left() == 0, "all have it")
         world.book.burst(80, 200)
         until(lambda: world.left() < 70, "all are at work")
         world.deployment.scale(1)
