@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test test-v2 test-unprivileged chaos lint format bench install docs deps clean help
+.PHONY: all run test test-v2 test-unprivileged test-images chaos lint format bench install deb test-deb docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -30,6 +30,11 @@ test-unprivileged: ## the attacks again, with a sandbox that an ordinary user ru
 	@tools/build.sh $(BUILD)
 	@EVALX_BUILD=$(BUILD) tests/hostile/run_unprivileged.sh
 
+test-images: ## all container images and the compose deployment, by a container engine of the test's own (minutes)
+	@tools/deps.sh images
+	@tools/build.sh $(BUILD)
+	@EVALX_IMAGES=all EVALX_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/images
+
 chaos: ## break a deployment of several processes at random; SECONDS=60 SEED=n, see docs/reliability.md
 	@tools/deps.sh test
 	@tools/build.sh $(BUILD)
@@ -51,6 +56,14 @@ bench: ## measure as ratios against bare spawns, in one run (LONG=1: longer, ste
 install: ## install below DESTDIR/PREFIX (PREFIX=/usr/local)
 	@tools/build.sh $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+deb: ## build the Debian package of this tree, to build-deb/
+	@tools/deps.sh deb
+	@tools/deb.sh
+
+test-deb: ## the package in a virtual machine with systemd: installed, started, hardened, upgraded, purged (minutes)
+	@tools/deps.sh test vm
+	@tests/package/on_systemd.sh
 
 docs: ## bring the generated parts of the documentation up to date
 	@tools/build.sh $(BUILD)

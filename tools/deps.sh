@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - install the Debian packages a task needs; silent and quick when all are there.
 #
-#   tools/deps.sh build|run|test|lint|bench|vm|languages ...   install what is missing
+#   tools/deps.sh build|run|test|lint|bench|deb|vm|languages ...   install what is missing
 #   tools/deps.sh --check build ...                         only say it; exit 1 when something is missing
 #   tools/deps.sh --list build ...                          print the names
 #
@@ -17,15 +17,19 @@ packages_of() {
                  libmicrohttpd-dev libcyaml-dev libyaml-dev libpcre2-dev
                  libhiredis-dev libpq-dev libcurl4-openssl-dev libzstd-dev" ;;
     run) packages_of build && echo "g++ curl" ;;
-    test) packages_of run && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest prometheus shellcheck clang
-                 libclang-rt-14-dev|libclang-rt-dev" ;;
+    test) packages_of run && packages_of images && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest prometheus shellcheck clang
+                 libclang-rt-14-dev|libclang-rt-dev yamllint python3-yaml systemd" && packages_of deb
+        # Where nodejs is not Debian's it brings its own.
+        command -v npm >/dev/null || echo npm ;;
+    deb) packages_of build && echo "debhelper dpkg-dev fakeroot lintian mmdebstrap" ;;
     lint) packages_of build && echo "libcmocka-dev clang-format clang-tidy cppcheck shellcheck" ;;
     bench) packages_of run ;;
+    images) packages_of build && echo "docker.io docker-compose mmdebstrap shellcheck python3-pytest python3-yaml" ;;
     vm) echo "qemu-system-x86 busybox-static kmod cpio mmdebstrap e2fsprogs" ;;
     languages) echo "gcc g++ clang python3 nodejs default-jdk-headless|openjdk-17-jdk-headless
                  bash perl golang-go ruby php-cli rustc" ;;
     *)
-        echo "deps: no such task: $1 (build, run, test, lint, bench, vm, languages)" >&2
+        echo "deps: no such task: $1 (build, run, test, lint, bench, deb, vm, languages)" >&2
         return 1
         ;;
     esac
@@ -97,6 +101,14 @@ echo "deps: installing for $*: ${missing[*]}" >&2
 apt update || echo "deps: apt-get update failed; trying with the package lists that are here" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Servers that tests start by themselves (Redis, PostgreSQL, a container engine, ...) do not start with
+# the machine because of us: policy-rc.d(8) refuses while their packages are installed.
+policy=${DEPS_POLICY:-/usr/sbin/policy-rc.d}
+if [ ! -e "$policy" ]; then
+    trap '"${as_root[@]}" rm -f "$policy"; rm -f "$log"' EXIT
+    # shellcheck disable=SC2016 # for the other shell
+    "${as_root[@]}" bash -c 'umask 022; printf "#!/bin/sh\nexit 101\n" >"$1" && chmod +x "$1"' bash "$policy" || true
+fi
 if ! apt install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "deps: apt-get could not install them; see above. Needed: ${missing[*]}" >&2

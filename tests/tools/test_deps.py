@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-WORDS = ("bash", "cat", "env", "mktemp", "rm", "sed", "sort", "tail", "tr")
+WORDS = ("bash", "cat", "chmod", "env", "mktemp", "rm", "sed", "sort", "tail", "tr")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def machine(tmp_path):
 
         def deps(self, *words, **env):
             return subprocess.run(
-                [TOP / "tools/deps.sh", *words], env={"PATH": str(folder), **env},
+                [TOP / "tools/deps.sh", *words], env={"PATH": str(folder), "DEPS_POLICY": str(tmp_path / "policy-rc.d"), **env},
                 capture_output=True, text=True, check=False,
             )
 
@@ -65,6 +65,13 @@ def test_what_is_missing_is_named_and_installed_without_questions(machine):
     assert update.startswith("noninteractive -y") and update.endswith(" update")
     assert install.startswith("noninteractive -y")
     assert install.endswith("install --no-install-recommends curl libseccomp-dev")
+
+
+def test_services_do_not_start_while_packages_are_installed(machine, tmp_path):
+    policy = tmp_path / "policy-rc.d"
+    machine.debian([]).program("apt-get", f'case "$*" in *install*) {policy}; echo "policy says $?" > {tmp_path}/said ;; esac')
+    assert machine.deps("build").returncode == 0
+    assert (tmp_path / "said").read_text() == "policy says 101\n" and not policy.exists()
 
 
 def test_either_of_two_packages_will_do(machine):
