@@ -90,7 +90,7 @@ echo $? >/mnt/.v2vm-status
 sync
 /run/busybox poweroff -f
 COMMAND
-$b grep -q evalx.init=systemd /proc/cmdline || exec $b switch_root /new /bin/sh /run/command
+$b grep -q evalx.init=systemd /new/proc/cmdline || exec $b switch_root /new /bin/sh /run/command
 $b umount /new/sys/fs/cgroup
 $b mkdir -p /new/etc/systemd/system
 $b cat >/new/etc/systemd/system/command.service <<'UNIT'
@@ -148,7 +148,7 @@ run() {
         -drive "file=$dir/root.ext4,format=raw,if=virtio,snapshot=on" \
         -fsdev "local,id=shared,path=$folder,security_model=none" \
         -device virtio-9p-pci,fsdev=shared,mount_tag=shared \
-        -append "console=ttyS0 panic=-1 edd=off quiet mitigations=off evalx.init=${V2VM_INIT:-command}" \
+        -append "console=ttyS0 panic=-1 edd=off quiet mitigations=off evalx.init=${V2VM_INIT:-command} systemd.mask=serial-getty@ttyS0.service" \
         </dev/null >"$folder/.v2vm-console" 2>&1 || true
     cat "$folder/.v2vm-output" 2>/dev/null || cat "$folder/.v2vm-console"
     exit "$(cat "$folder/.v2vm-status" 2>/dev/null || echo 125)"
