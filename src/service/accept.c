@@ -52,6 +52,15 @@ static void line_up(struct service *s, const char *id, struct job *job)
         push(s, &x);
 }
 
+/* What never ran is told of here; the one that asked is known by its line for the request. */
+static void log_cancelled(struct service *s, const char *id)
+{
+    CLEANUP(record_done) struct record r = { 0 };
+    struct err ignored;
+    bool known = store_load(s->store, id, RECORD_JOB, &r, &ignored) == GOT_ONE && r.job;
+    log_info("submission.cancelled", "id=%s trace_id=%s", id, known ? r.job->trace.id : NULL);
+}
+
 enum got service_accept(struct service *s, struct job *job, const char *key, bool now,
                         char ret_id[TOKEN_TEXT], struct err *e)
 {
@@ -64,6 +73,8 @@ enum got service_accept(struct service *s, struct job *job, const char *key, boo
     if (got != GOT_ONE)
         return got;
     atomic_fetch_add(&s->accepted, 1);
+    log_info("submission.accepted", "id=%s trace_id=%s face=%s language=%s tests=%zu", ret_id,
+             job->trace.id, job->face ? "judge0" : "native", job->language, job->test_count);
     line_up(s, ret_id, TAKE(owned));
     if (now && !store_sync(s->store, e))
         return GOT_FAILED;
@@ -124,8 +135,10 @@ bool service_cancel(struct service *s, const char *id, enum job_state *ret_state
         if (queue_drop(s->queue, id, &ignored) == GOT_FAILED)
             log_warn("queue.drop_failed", "id=%s why=%s", id, ignored.text);
     }
-    if (got == GOT_ONE)
+    if (got == GOT_ONE) {
         job_free(handoff_take(&s->handoff, id));
+        log_cancelled(s, id);
+    }
     /* Also for a record that was still queued: a worker may have pulled it a moment ago. */
     if (got == GOT_ONE || *ret_state == STATE_RUNNING)
         bus_announce(s->bus, id, BUS_CANCEL);

@@ -53,8 +53,7 @@ void crew_announce(struct service *s)
         .seen_us = wall_us(),
         .languages = s->languages,
     };
-    if (!queue_announce(s->queue, &w, &e))
-        log_warn("worker.announce_failed", "why=%s", e.text);
+    outage_note(&s->no_announcing, queue_announce(s->queue, &w, &e), "worker.announce", &e);
 }
 
 /* ---- what others run ---- */
@@ -124,9 +123,8 @@ void crew_learn(struct service *s)
 {
     struct err e;
     struct learning *l = learn(s, &e);
-    if (!l)
-        log_warn("workers.not_known", "why=%s", e.text);
-    else if (l->count)
+    outage_note(&s->no_learning, l != NULL, "workers.learn", &e);
+    if (l && l->count)
         catalogue_offer(s->catalogue, l->offers, l->count);
     pthread_mutex_lock(&s->lock);
     s->offers_known = s->offers_known || (l && l->count);

@@ -21,7 +21,7 @@ void errand_add(struct active *a, enum errand errand)
     pthread_mutex_unlock(&s->lock);
 }
 
-void errand_went(struct service *s, bool well)
+bool errand_went(struct service *s, bool well)
 {
     pthread_mutex_lock(&s->lock);
     bool was = s->trouble;
@@ -38,6 +38,7 @@ void errand_went(struct service *s, bool well)
     pthread_mutex_unlock(&s->lock);
     if (was && well)
         log_info("errands.well_again", "hint=%s", "queue and store take what they refused before");
+    return !was && !well;
 }
 
 /* The next one due, taken out; NULL: none. */
@@ -85,9 +86,9 @@ static void run_one(struct active *a, enum errand errand)
     /* NOT_FOUND: the lease ran out meanwhile, and whoever has it now tells the queue. */
     bool told = tell(a, errand, &e);
     bool well = told || e.kind == ERR_NOT_FOUND;
-    if (!told)
-        log_warn("queue.errand_failed", "id=%s why=%s", a->ticket.id, e.text);
-    errand_went(s, well);
+    if (errand_went(s, well))
+        log_warn("queue.errand_failed", "id=%s trace_id=%s why=%s", a->ticket.id, a->span.id,
+                 e.text);
     if (!well) {
         errand_add(a, errand);
         return;

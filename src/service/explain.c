@@ -56,8 +56,9 @@ static void add_hint(struct result *r, const struct hint *hint)
 }
 
 /* Into the record as it is now: somebody may have deleted or reopened it. */
-static void keep(struct service *s, const char *id, const struct hint *hint)
+static void keep(struct service *s, const struct job *job, const struct hint *hint)
 {
+    const char *id = job->id;
     CLEANUP(record_done) struct record r = { 0 };
     struct err e;
     enum got got = store_load(s->store, id, RECORD_RESULT, &r, &e);
@@ -68,12 +69,12 @@ static void keep(struct service *s, const char *id, const struct hint *hint)
             bus_announce(s->bus, id, BUS_CHANGED);
     }
     if (got == GOT_FAILED)
-        log_warn("model.hint_not_kept", "id=%s why=%s", id, e.text);
+        log_warn("model.hint_not_kept", "id=%s trace_id=%s why=%s", id, job->trace.id, e.text);
 }
 
-static void note_trouble(struct explainer *x, const char *id, const struct err *e)
+static void note_trouble(struct explainer *x, const struct job *job, const struct err *e)
 {
-    log_warn("model.no_answer", "id=%s why=%s", id, e->text);
+    log_warn("model.no_answer", "id=%s trace_id=%s why=%s", job->id, job->trace.id, e->text);
     if (++x->trouble >= TROUBLE_MOST)
         x->rest_us = mono_us() + trouble_pause_us;
 }
@@ -99,11 +100,11 @@ static void answered(void *arg, const struct web_answer *a, const struct err *fa
     enum got got = failed ? GOT_FAILED : llm_answer(a, &arena, &hint, &e);
     measure_model(got);
     if (got == GOT_FAILED)
-        note_trouble(x, q->job->id, failed ? failed : &e);
+        note_trouble(x, q->job, failed ? failed : &e);
     else
         x->trouble = 0;
     if (got == GOT_ONE)
-        keep(x->service, q->job->id, &hint);
+        keep(x->service, q->job, &hint);
     question_free(q);
 }
 

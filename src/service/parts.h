@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "service/service.h"
 #include "store/delivery.h"
 
@@ -50,6 +51,7 @@ struct active {
     struct service *service;
     struct ticket ticket;
     struct job *job;
+    struct trace span;        /* of this run, in the trace of the job */
     struct result *result;    /* set by the engine's end; kept until it is durable */
     bool bury;                /* every attempt failed: a dead letter once the result is kept */
     int64_t delay_us;         /* of ERRAND_GIVE_BACK */
@@ -72,6 +74,21 @@ struct service_watch {
     char id[TOKEN_TEXT];
 };
 
+/* Trouble that lasts is told when it begins and when it is over, never in between. */
+struct outage {
+    bool on;
+};
+
+/* How it went this time. event: of both lines. Threads: one at a time per outage. */
+static inline void outage_note(struct outage *o, bool ok, const char *event, const struct err *e)
+{
+    if (!ok && !o->on)
+        log_warn(event, "state=%s why=%s", "failing", e->text);
+    else if (ok && o->on)
+        log_info(event, "state=%s", "well");
+    o->on = !ok;
+}
+
 struct service {
     struct service_config config;
     struct catalogue *catalogue;
@@ -82,6 +99,8 @@ struct service {
     struct bus_watch *events;
     bool shared; /* other processes work on the same queue and store */
     int64_t started_us;
+
+    struct outage no_tending, no_announcing, no_learning, no_extending; /* the sweeper's */
 
     struct handoff handoff;
     struct calendar calendar; /* of the sweeper */
@@ -128,8 +147,9 @@ void active_end(struct active *a);
 /* errands.c */
 /* Have it done by the sweeper's thread, again and again until it is; from any thread. */
 void errand_add(struct active *a, enum errand errand);
-/* One went well, or not: sets the pause before the next try. From any thread. */
-void errand_went(struct service *s, bool well);
+/* One went well, or not: sets the pause before the next try. True: trouble begins with this one,
+ * which is told; what follows is the same. From any thread. */
+bool errand_went(struct service *s, bool well);
 /* Do what is due now. */
 void errands_run(struct service *s);
 

@@ -64,13 +64,13 @@ static size_t tickets_held(struct service *s, struct ticket *out)
 }
 
 /* False: it ended meanwhile, there was no lease to lose. */
-static bool note_lost(struct service *s, const struct ticket *t)
+static bool note_lost(struct service *s, const struct ticket *t, struct trace *ret)
 {
     bool found = false;
     pthread_mutex_lock(&s->lock);
     for (struct active *a = s->active; a; a = a->next)
         if (strcmp(a->ticket.receipt, t->receipt) == 0 && strcmp(a->ticket.id, t->id) == 0)
-            found = a->lease_lost = true;
+            found = a->lease_lost = true, *ret = a->span;
     pthread_mutex_unlock(&s->lock);
     return found;
 }
@@ -81,20 +81,27 @@ static void extend_leases(struct service *s)
     struct ticket *held = malloc(TICKETS_MAX * sizeof *held);
     CHECK(held);
     size_t count = tickets_held(s, held);
+    bool reached = true;
+    struct err why;
     for (size_t i = 0; i < count; i++) {
         struct err e;
         if (queue_extend(s->queue, &held[i], &e))
             continue;
         if (e.kind != ERR_NOT_FOUND) {
-            log_warn("lease.not_extended", "running=%zu why=%s", count, e.text);
+            reached = false;
+            why = e;
             break; /* nor are the others; the next pass is soon enough */
         }
         /* Somebody else has it now: whoever finishes first wins, the store sees to that. */
-        if (note_lost(s, &held[i])) {
+        struct trace span = { 0 };
+        if (note_lost(s, &held[i], &span)) {
             measure_retry(RETRY_LEASE_LOST);
-            log_warn("lease.lost", "id=%s attempt=%d why=%s", held[i].id, held[i].attempt, e.text);
+            log_warn("lease.lost", "id=%s trace_id=%s span_id=%s attempt=%d why=%s", held[i].id,
+                     span.id, span.span, held[i].attempt, e.text);
         }
     }
+    if (count)
+        outage_note(&s->no_extending, reached, "lease.extend", &why);
     free(held);
 }
 
@@ -119,8 +126,7 @@ static void sweep_history(struct service *s)
 static void tend(struct service *s)
 {
     struct err e;
-    if (!queue_tend(s->queue, &e))
-        log_warn("queue.tend_failed", "why=%s", e.text);
+    outage_note(&s->no_tending, queue_tend(s->queue, &e), "queue.tend", &e);
 }
 
 static void meet(struct service *s)

@@ -96,8 +96,20 @@ static void leave_queue(struct active *a, enum got won)
     }
     /* Offered again when that fails, found final, and acked then. */
     if (!queue_ack(s->queue, &a->ticket, &e))
-        log_warn("queue.ack_failed", "id=%s why=%s", a->ticket.id, e.text);
+        log_warn("queue.ack_failed", "id=%s trace_id=%s why=%s", a->ticket.id, a->span.id, e.text);
     active_end(a);
+}
+
+static void log_finished(const struct active *a)
+{
+    const struct result *r = a->result;
+    log_info("submission.finished",
+             "id=%s trace_id=%s span_id=%s parent_id=%s language=%s verdict=%s attempt=%d "
+             "reused=%s compile_ms=%.3f run_ms=%.3f total_ms=%.3f",
+             a->ticket.id, a->span.id, a->span.span, a->job->trace.span, a->job->language,
+             verdict_name(r->verdict), a->ticket.attempt, r->reused ? "yes" : "no",
+             (double)r->compile_us / 1000, (double)r->run_us / 1000,
+             (double)(wall_us() - a->job->created_us) / 1000);
 }
 
 /* The store's answer about a result; may come from its writer thread. */
@@ -108,15 +120,20 @@ static void kept(void *arg, enum got won, const struct err *e)
 
     if (atomic_load(&s->abandoned))
         return;
-    errand_went(s, won != GOT_FAILED);
+    bool first = errand_went(s, won != GOT_FAILED);
     if (won == GOT_FAILED) {
         store_failed(s->store, STORE_FINISH, e);
-        log_error("result.not_kept", "id=%s why=%s", a->ticket.id, e->text);
+        if (first)
+            log_error("result.not_kept", "id=%s trace_id=%s why=%s", a->ticket.id, a->span.id,
+                      e->text);
         errand_add(a, ERRAND_KEEP);
         return;
     }
     if (won == GOT_NONE)
-        log_info("result.fenced_off", "id=%s attempt=%d", a->ticket.id, a->ticket.attempt);
+        log_info("result.fenced_off", "id=%s trace_id=%s span_id=%s attempt=%d", a->ticket.id,
+                 a->span.id, a->span.span, a->ticket.attempt);
+    else
+        log_finished(a);
     atomic_fetch_add(&s->finished, 1);
     if (won == GOT_ONE)
         measure_finished(language_of(s, a->job), a->result->verdict,
@@ -136,7 +153,8 @@ static void give_back(struct active *a, enum retry retry, const char *why, int64
                       bool counts)
 {
     measure_retry(retry);
-    log_warn("job.given_back", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt, why);
+    log_warn("job.given_back", "id=%s trace_id=%s span_id=%s attempt=%d why=%s", a->ticket.id,
+             a->span.id, a->span.span, a->ticket.attempt, why);
     a->delay_us = delay_us;
     a->counts = counts;
     errand_add(a, ERRAND_GIVE_BACK);
@@ -145,8 +163,8 @@ static void give_back(struct active *a, enum retry retry, const char *why, int64
 /* Not one attempt more: final as internal_error, then a dead letter. */
 static void give_up(struct active *a, const char *why)
 {
-    log_error("job.internal_error", "id=%s attempt=%d why=%s", a->ticket.id, a->ticket.attempt,
-              why);
+    log_error("job.given_up", "id=%s trace_id=%s span_id=%s attempt=%d why=%s", a->ticket.id,
+              a->span.id, a->span.span, a->ticket.attempt, why);
     a->bury = true;
     snprintf(a->reason, sizeof a->reason, "%s", why);
     a->result = result_internal_error(why);
@@ -251,6 +269,9 @@ static void run(struct active *a)
 {
     struct service *s = a->service;
     bool listed = a->job->has_tests && s->config.render_test;
+    log_debug("job.started", "id=%s trace_id=%s span_id=%s parent_id=%s language=%s attempt=%d",
+              a->ticket.id, a->span.id, a->span.span, a->job->trace.span, a->job->language,
+              a->ticket.attempt);
     store_start(s->store, a->ticket.id, a->ticket.attempt, wall_us());
     char attempt[16];
     snprintf(attempt, sizeof attempt, "%d", a->ticket.attempt);
@@ -314,6 +335,10 @@ static void begin(struct service *s, const struct ticket *t)
 
     a->job = find_job(s, t->id, &cancelled, &got, &e);
     if (a->job) {
+        struct trace span = trace_child(&a->job->trace);
+        pthread_mutex_lock(&s->lock); /* who extends leases looks */
+        a->span = span;
+        pthread_mutex_unlock(&s->lock);
         begin_job(a, cancelled);
     } else if (got == GOT_NONE) {
         errand_add(a, ERRAND_ACK);

@@ -41,7 +41,9 @@ struct sending {
     char id[DELIVERY_TEXT];
     int attempts;
     enum delivery_kind kind;
-    char receiver[80]; /* for the log: never the path, which may hold a secret */
+    char receiver[80];  /* for the log: never the path, which may hold a secret */
+    struct trace trace; /* this attempt's span in the trace of its submission */
+    char parent_span[SPAN_ID_TEXT];
     size_t bytes;
     int64_t at_us; /* wall clock */
 
@@ -143,16 +145,25 @@ static void log_outcome(const struct sending *x)
 {
     double ms = (double)x->attempt.took_us / 1000.0;
     if (x->state == DELIVERY_DELIVERED)
-        log_debug("webhook.delivered", "id=%s receiver=%s status=%d ms=%.1f", x->id, x->receiver,
-                  x->attempt.status, ms);
+        log_info("webhook.delivered",
+                 "id=%s trace_id=%s span_id=%s parent_id=%s receiver=%s attempt=%d status=%d "
+                 "ms=%.3f",
+                 x->id, x->trace.id, x->trace.span, x->parent_span, x->receiver, x->attempts + 1,
+                 x->attempt.status, ms);
     else if (x->state == DELIVERY_PENDING)
-        log_info("webhook.retry", "id=%s receiver=%s attempt=%d status=%d again_in_s=%lld why=%s",
-                 x->id, x->receiver, x->attempts + 1, x->attempt.status,
-                 (long long)((x->due_us - wall_us()) / US_PER_S), x->attempt.error);
+        log_info("webhook.retry",
+                 "id=%s trace_id=%s span_id=%s parent_id=%s receiver=%s attempt=%d status=%d "
+                 "again_in_s=%lld why=%s",
+                 x->id, x->trace.id, x->trace.span, x->parent_span, x->receiver, x->attempts + 1,
+                 x->attempt.status, (long long)((x->due_us - wall_us()) / US_PER_S),
+                 x->attempt.error);
     else
-        log_warn("webhook.given_up", "id=%s receiver=%s state=%s attempts=%d status=%d why=%s",
-                 x->id, x->receiver, delivery_state_name(x->state), x->attempts + 1,
-                 x->attempt.status, x->attempt.error);
+        log_warn("webhook.given_up",
+                 "id=%s trace_id=%s span_id=%s parent_id=%s receiver=%s state=%s attempt=%d "
+                 "status=%d why=%s",
+                 x->id, x->trace.id, x->trace.span, x->parent_span, x->receiver,
+                 delivery_state_name(x->state), x->attempts + 1, x->attempt.status,
+                 x->attempt.error);
 }
 
 static void tally(struct sender *s, enum delivery_state state)
@@ -246,13 +257,14 @@ struct envelope {
     const char *list[HEADERS + 1];
     int count;
     struct buf signatures; /* whole header; may be long */
-    struct buf authorization;
+    struct buf authorization, state;
 };
 
 static void envelope_done(struct envelope *v)
 {
     buf_done(&v->signatures);
     buf_done(&v->authorization);
+    buf_done(&v->state);
 }
 CLEANUP_FOR_STRUCT(struct envelope, envelope_done)
 
@@ -288,7 +300,22 @@ static void add_authorization(struct envelope *v, struct str user)
     v->list[v->count++] = v->authorization.ptr;
 }
 
-static void send_body(struct sending *x, struct str body)
+/* Each attempt is a span of its own; the receiver's work is below it. */
+static void add_trace(struct envelope *v, const struct sending *x, const char *tracestate)
+{
+    char text[TRACEPARENT_TEXT];
+    if (!x->trace.id[0])
+        return;
+    trace_text(&x->trace, text);
+    add_header(v, "traceparent: %s", text);
+    if (!tracestate)
+        return;
+    CHECK(v->count < HEADERS);
+    buf_addf(&v->state, "tracestate: %s", tracestate);
+    v->list[v->count++] = v->state.ptr;
+}
+
+static void send_body(struct sending *x, const struct job *job, struct str body)
 {
     const struct sender_config *c = &x->sender->config;
     bool webhook = x->kind == DELIVERY_WEBHOOK;
@@ -301,6 +328,7 @@ static void send_body(struct sending *x, struct str body)
     } else if (web_url_take_user(x->held->url, &url, &user) && user.len) {
         add_authorization(&v, buf_str(&user));
     }
+    add_trace(&v, x, job->tracestate);
     int64_t timeout_us = webhook ? c->webhook_timeout_us : c->callback_timeout_us;
     struct web_request request = {
         .method = webhook ? "POST" : "PUT",
@@ -350,11 +378,13 @@ static void start_one(struct sender *s, struct held *h)
         keep(x);
         return;
     }
+    x->trace = trace_child(&record.job->trace);
+    memcpy(x->parent_span, record.job->trace.span, sizeof x->parent_span);
     CLEANUP(buf_done) struct buf body = { 0 };
     s->config.render(s->config.render_arg, x->kind, &record, &body);
     x->bytes = body.len;
     s->bytes += x->bytes;
-    send_body(x, buf_str(&body));
+    send_body(x, record.job, buf_str(&body));
 }
 
 static void start_all(struct sender *s)
