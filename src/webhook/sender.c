@@ -328,7 +328,7 @@ static void send_body(struct sending *x, const struct job *job, struct str body)
     } else if (web_url_take_user(x->held->url, &url, &user) && user.len) {
         add_authorization(&v, buf_str(&user));
     }
-    add_trace(&v, x, job->tracestate);
+    add_trace(&v, x, job ? job->tracestate : NULL);
     int64_t timeout_us = webhook ? c->webhook_timeout_us : c->callback_timeout_us;
     struct web_request request = {
         .method = webhook ? "POST" : "PUT",
@@ -378,8 +378,10 @@ static void start_one(struct sender *s, struct held *h)
         keep(x);
         return;
     }
-    x->trace = trace_child(&record.job->trace);
-    memcpy(x->parent_span, record.job->trace.span, sizeof x->parent_span);
+    if (record.job) { /* one that cannot be read any more is told of without it */
+        x->trace = trace_child(&record.job->trace);
+        memcpy(x->parent_span, record.job->trace.span, sizeof x->parent_span);
+    }
     CLEANUP(buf_done) struct buf body = { 0 };
     s->config.render(s->config.render_arg, x->kind, &record, &body);
     x->bytes = body.len;
