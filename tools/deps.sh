@@ -20,7 +20,7 @@ packages_of() {
     test) packages_of run && packages_of images && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest prometheus shellcheck clang
                  libclang-rt-14-dev|libclang-rt-dev yamllint python3-yaml systemd" && packages_of deb
         # Where nodejs is not Debian's it brings its own.
-        command -v npm >/dev/null || echo npm ;;
+        [ -x /usr/bin/npm ] || echo npm ;;
     deb) packages_of build && echo "debhelper dpkg-dev fakeroot lintian mmdebstrap" ;;
     lint) packages_of build && echo "libcmocka-dev clang-format clang-tidy cppcheck shellcheck" ;;
     bench) packages_of run ;;
