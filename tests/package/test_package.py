@@ -83,6 +83,7 @@ class Debian:
 
     def __init__(self, folder, tar):
         self.root = folder
+        run("mount", "--bind", folder, folder)  # what is to be a root has to be a mount
         run("tar", "-C", folder, "-xf", tar, "--exclude=./dev/*")
         for name, (major, minor) in NODES.items():
             os.mknod(folder / "dev" / name, 0o020666, os.makedev(major, minor))
@@ -114,7 +115,7 @@ class Debian:
         return self.run("dpkg", "-i", "/tmp/package.deb")
 
     def unmount(self):
-        for path in ("sys/fs/cgroup", "proc"):
+        for path in ("sys/fs/cgroup", "proc", ""):
             subprocess.run(["umount", "-l", self.root / path], check=False)
 
 
