@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON := /usr/bin/python3
 
-.PHONY: all run test test-v2 test-unprivileged test-images chaos lint format bench install deb test-deb docs deps clean help
+.PHONY: all run test test-v2 test-unprivileged test-images chaos autoscale-sim lint format bench install deb test-deb docs deps clean help
 
 all: ## build everything to build/ (the default)
 	@tools/build.sh $(BUILD)
@@ -39,6 +39,11 @@ chaos: ## break a deployment of several processes at random; SECONDS=60 SEED=n, 
 	@tools/deps.sh test
 	@tools/build.sh $(BUILD)
 	@EVALX_BUILD=$(BUILD) unshare --mount $(PYTHON) tests/chaos/chaos.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+autoscale-sim: ## scale real workers with the shipped autoscaler, and draw docs/autoscaling*.svg (about 12 minutes)
+	@tools/deps.sh test
+	@tools/build.sh $(BUILD)
+	@$(PYTHON) deploy/autoscale-sim/run --build $(BUILD) --docs --json $(BUILD)/autoscaling.json
 
 lint: ## warnings, formatting, static analysis, include direction (CHANGED=1: only files changed since HEAD)
 	@tools/deps.sh lint
