@@ -20,6 +20,7 @@ from pathlib import Path
 import hpa
 from live import NotReady, Server
 
+LONG_AGO = 3600  # seconds
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,6 +29,9 @@ class Clock:
 
     def __init__(self, factor):
         self.factor = factor
+        self.restart()
+
+    def restart(self):
         self.began = time.monotonic()
         self.epoch = time.time()
 
@@ -185,6 +189,13 @@ class Deployment:
                         worker.leave()
                         self.events.append((self.clock.now(), worker.name, "leaves"))
 
+    def forget(self):
+        """Begin the record anew: what there is now was always there."""
+        with self.lock:
+            self.history, self.events = list(self.workers), []
+            for worker in self.workers:
+                worker.started = worker.ready_changed = -LONG_AGO
+
     def close(self):
         self.scale(0)
         for worker in self.history:
@@ -237,7 +248,7 @@ class MetricsServer:
         samples = {}
         for name, (at, pid, seconds) in fresh.items():
             before = self.previous.get(name)
-            if before and before[1] == pid:
+            if before and before[1] == pid and before[0] < at:  # the clock may have begun anew
                 window = at - before[0]
                 cores = (seconds - before[2]) / self.clock.real(window)
                 samples[name] = hpa.Sample(max(int(cores * 1000), 0), at, window)

@@ -148,8 +148,7 @@ class Run:
         return self.record
 
     def _in_the_cluster(self):
-        self.deployment.scale(self.plan.start)
-        self._wait(lambda: self.deployment.ready() >= self.plan.start, "the first workers are ready")
+        self._warm_up()
         loops = [threading.Thread(target=self._loop, args=a, daemon=True)
                  for a in ((self._sync, self.plan.autoscaler.settings.sync_period), (self._watch_ready, self.clock.factor * 0.1))]
         for thread in loops:
@@ -170,6 +169,17 @@ class Run:
             thread.join()
         self._watch_ready()
         self._finish(submitted, drained, settled, trickle_trouble)
+
+    def _warm_up(self):
+        """The program has run before: it is in the shared cache. Then as many workers as the plan begins with."""
+        self.deployment.scale(max(self.plan.start, 1))
+        self._wait(lambda: self.deployment.ready() >= max(self.plan.start, 1), "the first workers are ready")
+        self.book.burst(1, 1)
+        self._wait(lambda: self._left() == 0, "the program is built")
+        self.deployment.scale(self.plan.start)
+        self._wait(lambda: len(self.deployment.pods()) == self.plan.start, "as many workers as it begins with")
+        self.deployment.forget()
+        self.clock.restart()
 
     # ---- the loops ----
 
