@@ -52,7 +52,7 @@ WAITING = ("cluster", "webhook", "postgres", "hints", "redis", "chaos", "history
 
 # Where threads meet: programs of these suites, tried again with the thread sanitizer.
 TSAN_SUITES = ("unit", "contract", "box")
-TSAN_TESTS = ("engine", "lending", "service", "queue_contract", "store_contract", "bus_contract",
+TSAN_TESTS = ("engine", "lending", "service", "vitals", "queue_contract", "store_contract", "bus_contract",
               "delivery_contract", "cache", "metric", "sqlite", "stream", "wait", "web", "box")
 
 

@@ -1,6 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+
 #include "http/problem.h"
 #include "http/route.h"
+#include "store/delivery.h"
+
+/* All that is shown. */
+struct stats {
+    struct service_stats service;
+    struct delivery_stats deliveries;
+};
+
+/* A number of it, and where it stands; group NULL: at the top. Those of a group are neighbours. */
+struct figure {
+    const char *group, *name;
+    size_t at, size;
+};
+#define FIGURE(group, name, member)                                                                \
+    {                                                                                              \
+        group, name, offsetof(struct stats, member), sizeof(((struct stats *)NULL)->member)        \
+    }
+
+static const struct figure figures[] = {
+    FIGURE(NULL, "accepted", service.accepted),
+    FIGURE(NULL, "finished", service.finished),
+    FIGURE(NULL, "running", service.engine.jobs_running),
+    FIGURE("lanes", "count", service.engine.lanes),
+    FIGURE("lanes", "busy", service.engine.lanes_busy),
+    FIGURE("lanes", "open", service.engine.lanes_open),
+    FIGURE("lanes", "max", service.engine.lanes_max),
+    FIGURE("lanes", "waiting", service.engine.lanes_waiting),
+    FIGURE("lanes", "rebuilds", service.engine.rebuilds),
+    FIGURE("lanes", "runs", service.engine.runs),
+    FIGURE("memory", "promised_bytes", service.engine.memory_bytes),
+    FIGURE("memory", "total_bytes", service.engine.memory_total_bytes),
+    FIGURE("build_cache", "hits", service.engine.cache_hits),
+    FIGURE("build_cache", "misses", service.engine.cache_misses),
+    FIGURE("build_cache", "bytes", service.engine.cache_bytes),
+    FIGURE("build_cache", "shared_hits", service.engine.shared_hits),
+    FIGURE("build_cache", "shared_misses", service.engine.shared_misses),
+    FIGURE("result_cache", "hits", service.results.hits),
+    FIGURE("result_cache", "misses", service.results.misses),
+    FIGURE("result_cache", "bytes", service.results.bytes),
+    FIGURE("result_cache", "count", service.results.count),
+    FIGURE("webhooks", "pending", deliveries.pending),
+};
+
+static int64_t value_of(const struct stats *s, const struct figure *f)
+{
+    const char *at = (const char *)s + f->at;
+    int64_t wide;
+    int narrow;
+    if (f->size == sizeof wide)
+        return memcpy(&wide, at, sizeof wide), wide;
+    CHECK(f->size == sizeof narrow);
+    return memcpy(&narrow, at, sizeof narrow), narrow;
+}
+
+static void put_figures(struct json_writer *w, const struct stats *s)
+{
+    const char *group = NULL;
+    for (size_t i = 0; i < COUNT_OF(figures); i++) {
+        const struct figure *f = &figures[i];
+        bool other = f->group && (!group || strcmp(group, f->group) != 0);
+        if (other && group)
+            json_put_object_end(w);
+        if (other) {
+            json_put_key(w, f->group);
+            json_put_object(w);
+            group = f->group;
+        }
+        json_member_int(w, f->name, value_of(s, f));
+    }
+    if (group)
+        json_put_object_end(w);
+}
 
 static void put_queue(struct json_writer *w, const struct queue_stats *q)
 {
@@ -19,61 +93,26 @@ static void put_queue(struct json_writer *w, const struct queue_stats *q)
     json_put_object_end(w);
 }
 
-static void put_engine(struct json_writer *w, const struct engine_stats *s)
+static bool read_stats(struct service *s, struct stats *ret, struct err *e)
 {
-    json_put_key(w, "lanes");
-    json_put_object(w);
-    json_member_int(w, "count", s->lanes);
-    json_member_int(w, "busy", s->lanes_busy);
-    json_member_int(w, "open", s->lanes_open);
-    json_member_int(w, "max", s->lanes_max);
-    json_member_int(w, "waiting", s->lanes_waiting);
-    json_member_int(w, "rebuilds", s->rebuilds);
-    json_member_int(w, "runs", s->runs);
-    json_put_object_end(w);
-    json_put_key(w, "memory");
-    json_put_object(w);
-    json_member_int(w, "promised_bytes", s->memory_bytes);
-    json_member_int(w, "total_bytes", s->memory_total_bytes);
-    json_put_object_end(w);
-    json_put_key(w, "build_cache");
-    json_put_object(w);
-    json_member_int(w, "hits", s->cache_hits);
-    json_member_int(w, "misses", s->cache_misses);
-    json_member_int(w, "bytes", s->cache_bytes);
-    json_member_int(w, "shared_hits", s->shared_hits);
-    json_member_int(w, "shared_misses", s->shared_misses);
-    json_put_object_end(w);
-}
-
-static void put_results(struct json_writer *w, const struct result_cache_stats *s)
-{
-    json_put_key(w, "result_cache");
-    json_put_object(w);
-    json_member_int(w, "hits", s->hits);
-    json_member_int(w, "misses", s->misses);
-    json_member_int(w, "bytes", s->bytes);
-    json_member_int(w, "count", s->count);
-    json_put_object_end(w);
+    struct store *store = service_store(s);
+    return service_stats(s, &ret->service, e) &&
+           store->ops->deliveries->stats(store, &ret->deliveries, e);
 }
 
 /* Figures since the start of this process. */
 static void show(struct request *r)
 {
-    struct service_stats stats;
+    struct stats stats;
     struct err e;
-    if (!service_stats(r->context->service, &stats, &e)) {
+    if (!read_stats(r->context->service, &stats, &e)) {
         problem_err(r, &e);
         return;
     }
     struct json_writer w = reply_json(r, 200);
     json_put_object(&w);
-    json_member_int(&w, "accepted", stats.accepted);
-    json_member_int(&w, "finished", stats.finished);
-    json_member_int(&w, "running", stats.engine.jobs_running);
-    put_queue(&w, &stats.queue);
-    put_engine(&w, &stats.engine);
-    put_results(&w, &stats.results);
+    put_queue(&w, &stats.service.queue);
+    put_figures(&w, &stats);
     json_put_object_end(&w);
 }
 

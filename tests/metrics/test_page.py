@@ -2,6 +2,7 @@
 """The page itself: its form, who may read it, what it says in each role, and when something is away."""
 
 import re
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,6 +177,25 @@ def test_without_redis_a_page_comes_fast_says_so_and_leaves_out_what_nobody_know
         for server in d.all:
             until(lambda server=server: scrape(server)["evalx_up", {"dependency": "redis"}] == 1, "it is back", 30)
             until(lambda server=server: "evalx_queue_saturation" in scrape(server), "and so are the numbers")
+
+
+def test_a_redis_that_hangs_is_down_after_a_second_and_holds_no_page_up(redis):
+    with Deployment(redis, 1, 0, {"EVALX_REDIS_PREFIX": "hangs"}) as d:
+        until(lambda: scrape(d.api())["evalx_up", {"dependency": "redis"}] == 1, "all well")
+        redis.send(signal.SIGSTOP)
+        try:
+            slowest, end, down_after, began = 0, time.monotonic() + 4, None, time.monotonic()
+            while time.monotonic() < end:
+                at = time.monotonic()
+                page = scrape(d.api())
+                slowest = max(slowest, time.monotonic() - at)
+                if down_after is None and page["evalx_up", {"dependency": "redis"}] == 0:
+                    down_after = time.monotonic() - began
+            assert slowest < 1.5, slowest
+            assert down_after is not None and page["evalx_ready"] == 0
+        finally:
+            redis.send(signal.SIGCONT)
+        until(lambda: scrape(d.api())["evalx_ready"] == 1, "it is back")
 
 
 def test_ten_scrapers_ask_redis_as_often_as_one(redis):
