@@ -78,7 +78,7 @@ def test_an_average_value_divides_the_total(what, there, total, wanted):
 
 def test_pods_that_end_or_failed_are_left_out():
     there = pods(2) + [Pod("gone", FAILED, False), Pod("going", deleting=True)]
-    assert ask(AVERAGE, 20_000, there) == 2
+    assert ask(AVERAGE, 21_000, there) == 2  # 1.05 of what two should have, half of what four should
     assert ask(AVERAGE, 30_000, there) == 3
 
 
@@ -99,7 +99,7 @@ def test_metrics_of_pods_are_averaged(what, metric, values, wanted):
 
 MISSING = [
     ("up: counts as idle", (1000, 1000, 1000), 4, 6),  # 3 of 4 at 100 %: 75 % of 50 for four, not 8
-    ("up: so much less that it is near enough", (700, 700), 3, 3),  # 70 % of two is 46 % of three
+    ("up: so much less that it is near enough", (600,) * 10, 11, 11),  # 54 % of eleven; ten alone want 12
     ("down: counts as busy", (200, 200, 200), 4, 4),  # 40 % for four is 0.8: ceil(3.2)
     ("down: direction would turn, nothing is done", (450, 400), 4, 4),
 ]
@@ -112,13 +112,19 @@ def test_a_pod_without_a_metric_makes_the_change_smaller(what, values, there, wa
 
 def test_a_pod_without_a_metric_counts_as_at_its_target_when_that_is_above_its_request():
     over = Metric("Resource", "cpu", "Utilization", 150)
-    # (3 x 50 % + 150 %) / 4 = 75 % of the request, half of the target
-    assert ask(over, samples(500, 500, 500), pods(4)) == 2
+    # (3 x 10 % + 150 %) / 4 = 45 % of the request, 0.3 of the target
+    assert ask(over, samples(100, 100, 100), pods(4)) == 2
+
+
+def test_pods_that_are_not_there_yet_never_turn_a_scale_up_into_a_scale_down():
+    assert ask(CPU, samples(900, 900), pods(3), replicas=10) == 10  # 60 % of three: four would do
 
 
 def test_a_pod_that_is_not_ready_yet_counts_as_idle_when_scaling_up():
     there = pods(2) + [Pod("p2", PENDING, False, requests={"cpu": 1000})]
     assert ask(CPU, samples(900, 900, 900), there) == 4  # 180 % over three: 60 % of 50
+    many = pods(10) + [Pod("p10", PENDING, False, requests={"cpu": 1000})]
+    assert ask(CPU, samples(*[600] * 10), many) == 11  # 54 %, near enough; ten alone want 12
     assert ask(CPU, samples(100, 100), there) == 1  # and does not matter when scaling down
 
 
@@ -267,6 +273,11 @@ def test_without_behavior_the_older_limit_holds():
     assert run(Autoscaler(Spec(1, 100, (SATURATION,))), [10**6] * 5) == [4, 8, 16, 32, 64]
 
 
+def test_without_behavior_the_highest_of_the_window_is_still_aimed_at():
+    """Ten were wanted and four allowed: a lull does not make it forget."""
+    assert run(Autoscaler(Spec(1, 100, (SATURATION,))), [10_000, 500]) == [4, 8]
+
+
 # ---- stabilisation ----
 
 
@@ -303,8 +314,8 @@ def test_a_replica_set_gives_up_those_first_that_are_missed_least():
     there = [
         Pod("old", started=0, ready_changed=10),
         Pod("new", started=9_000, ready_changed=9_990),
-        Pod("unready", ready=False, started=0, ready_changed=20),
-        Pod("pending", PENDING, False, 9_999),
+        Pod("unready", ready=False, started=9_999),
+        Pod("pending", PENDING, False, 0),
         Pod("cheap", started=0, ready_changed=10),
     ]
     order = [pod.name for pod in leave_first(there, NOW, cost=lambda pod: -1 if pod.name == "cheap" else 0)]
