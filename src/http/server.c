@@ -20,6 +20,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -62,6 +63,7 @@ struct http {
     struct streams streams;
     struct MHD_Daemon *daemon;
     int port;
+    bool quiet; /* the socket to the world is closed */
     size_t bodies_max;
     atomic_size_t bodies; /* bytes of all bodies held now */
 
@@ -321,6 +323,8 @@ static enum MHD_Result send_reply(struct exchange *x)
         return MHD_NO;
     if (r->reply.type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->reply.type);
+    if (service_draining(r->context->service)) /* the next request finds another server */
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     MHD_add_response_header(response, "X-Request-Id", r->id);
     MHD_add_response_header(response, "traceresponse", origin_response(r));
     for (size_t i = 0; i < r->reply.header_count; i++) /* empty values are left out */
@@ -506,12 +510,38 @@ static void wait_for_requests(struct http *h)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* Who was let in by the kernel and not yet by us would be cut off with the socket. */
+static void take_waiting(struct http *h, int fd)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    int one;
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+        return;
+    while ((one = accept4(fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK)) >=
+           0) {
+        if (MHD_add_connection(h->daemon, one, (struct sockaddr *)&from, size) != MHD_YES)
+            break; /* closed by it */
+        size = sizeof from;
+    }
+}
+
+void http_quiesce(struct http *h)
+{
+    if (h->quiet)
+        return;
+    h->quiet = true;
+    CLEANUP(fd_close) int fd = MHD_quiesce_daemon(h->daemon);
+    if (fd >= 0)
+        take_waiting(h, fd);
+}
+
 void http_stop(struct http *h)
 {
     if (!h)
         return;
     if (h->daemon) {
-        fd_close(MHD_quiesce_daemon(h->daemon));
+        http_quiesce(h);
         waits_release(h->waits);
         wait_for_requests(h);
         MHD_stop_daemon(h->daemon);

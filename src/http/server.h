@@ -135,6 +135,9 @@ void http_render_delivery(void *h, enum delivery_kind kind, const struct record 
 /* The port that was bound. */
 int http_port(const struct http *h);
 
+/* Take no new connections; those there are go on being served, each until its next answer. */
+void http_quiesce(struct http *h);
+
 /* Accept nothing more, answer those who wait with what is known, close. Accepts NULL. */
 void http_stop(struct http *h);
 CLEANUP_FOR(struct http *, http_stop)

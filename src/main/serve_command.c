@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/render.h"
 #include "http/server.h"
 #include "main/commands.h"
+#include "main/notify.h"
 #include "main/privilege.h"
 #include "main/sandbox_side.h"
 #include "main/storage.h"
@@ -188,7 +191,7 @@ static bool start(struct server *v, struct err *e)
 static void stop(struct server *v)
 {
     if (v->service)
-        service_drain(v->service);
+        service_drain(v->service); /* again, where it was drained: nothing is left to do */
     engine_stop(v->engine);
     webhooks_side_stop(&v->webhooks); /* it renders with http */
     http_stop(v->http);
@@ -230,6 +233,75 @@ static void print_ready(const struct server *v)
     fflush(stdout);
 }
 
+/* ---- the end ---- */
+
+/* Wait for a signal that ends us, at most so long; the service manager hears from us meanwhile. 0:
+ * none came. */
+static int wait_signal(const sigset_t *ends, int64_t wait_us)
+{
+    int64_t watchdog_us = notify_watchdog_us();
+    int64_t until = wait_us == INT64_MAX ? INT64_MAX : mono_us() + wait_us;
+    for (;;) {
+        int64_t left = until == INT64_MAX ? INT64_MAX : until - mono_us();
+        if (left <= 0)
+            return 0;
+        int64_t nap = watchdog_us ? MIN(left, watchdog_us) : MIN(left, 3600 * US_PER_S);
+        const struct timespec time = us_to_timespec(nap);
+        int number = sigtimedwait(ends, NULL, &time);
+        if (number > 0)
+            return number;
+        if (watchdog_us)
+            notify("WATCHDOG=1");
+    }
+}
+
+struct impatience {
+    struct service *service;
+    const sigset_t *ends;
+    atomic_bool over;
+};
+
+static void *hasten_main(void *arg)
+{
+    struct impatience *i = arg;
+    if (wait_signal(i->ends, INT64_MAX) && !atomic_load(&i->over)) {
+        log_info("server.hastened", "what=%s", "programs that still run are given back");
+        service_hurry(i->service);
+    }
+    return NULL;
+}
+
+/* Whoever asks for the end a second time does not want to wait for programs. */
+static void drain_or_hasten(struct server *v, const sigset_t *ends)
+{
+    struct impatience i = { .service = v->service, .ends = ends };
+    pthread_t thread;
+    bool started = pthread_create(&thread, NULL, hasten_main, &i) == 0;
+    service_drain(v->service);
+    atomic_store(&i.over, true);
+    if (started) {
+        pthread_kill(thread, SIGTERM);
+        pthread_join(thread, NULL);
+    }
+}
+
+/*
+ * Not ready any more at once. An API serves on for a while, until its load balancers have seen it,
+ * before it closes its door; a worker has no door to close, so it stops pulling at once.
+ */
+static void leave(struct server *v, const sigset_t *ends)
+{
+    const struct settings *s = &v->settings;
+    bool serves = s->role != ROLE_WORKER;
+    service_leave(v->service);
+    notify("STOPPING=1");
+    if (serves && s->drain_delay_us && wait_signal(ends, s->drain_delay_us))
+        service_hurry(v->service);
+    if (serves)
+        http_quiesce(v->http);
+    drain_or_hasten(v, ends);
+}
+
 int command_serve(int argc, char **argv)
 {
     struct server v = { .data_fd = -1 };
@@ -253,9 +325,12 @@ int command_serve(int argc, char **argv)
     bool ok = start(&v, &e);
     if (ok) {
         print_ready(&v);
-        int signal_number;
-        sigwait(&ends, &signal_number);
-        log_info("stopping", "signal=%d", signal_number);
+        log_info("server.ready", "role=%s port=%d version=%s", role_names[v.settings.role],
+                 http_port(v.http), EVALX_VERSION);
+        notify("READY=1");
+        int number = wait_signal(&ends, INT64_MAX);
+        log_info("server.stopping", "signal=%d", number);
+        leave(&v, &ends);
     } else {
         fprintf(stderr, "evalx: %s\n", e.text);
     }

@@ -109,6 +109,8 @@ struct service {
     struct explainer *explainer; /* NULL: no language model is set up */
     pthread_t puller, sweeper;
     bool puller_started, sweeper_started;
+    atomic_bool leaving; /* said that it goes, and still serving */
+    atomic_bool hurry;   /* no more time for what runs */
     atomic_bool draining;
     atomic_bool
         abandoned; /* stopped, and some job's end never came: nothing else is there any more */

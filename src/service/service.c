@@ -99,12 +99,12 @@ struct service *service_start(const struct service_config *config, struct catalo
 }
 
 /* Until nothing is active any more. False: the time is over. */
-static bool wait_idle(struct service *s, int64_t wait_us)
+static bool wait_idle(struct service *s, int64_t wait_us, bool patient)
 {
     struct timespec until = us_to_timespec(mono_us() + wait_us);
     pthread_mutex_lock(&s->lock);
     int timed_out = 0;
-    while (s->active && !timed_out)
+    while (s->active && !timed_out && (patient || !atomic_load(&s->hurry)))
         timed_out = pthread_cond_timedwait(&s->changed, &s->lock, &until);
     bool idle = !s->active;
     pthread_mutex_unlock(&s->lock);
@@ -121,7 +121,7 @@ void service_drain(struct service *s)
     if (s->puller_started)
         pthread_join(s->puller, NULL);
     s->puller_started = false;
-    wait_idle(s, s->config.drain_us);
+    wait_idle(s, s->config.drain_us, false);
 }
 
 void service_stop(struct service *s)
@@ -133,7 +133,7 @@ void service_stop(struct service *s)
     /* Results on their way to the store still point here, and what engine_stop() broke off is to be
      * given back. What cannot be said now runs again when its lease is over. */
     atomic_store(&s->draining, true);
-    bool idle = wait_idle(s, stop_wait_us);
+    bool idle = wait_idle(s, stop_wait_us, true);
     atomic_store(&s->abandoned, !idle);
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
@@ -210,5 +210,18 @@ int64_t service_queue_max(const struct service *s)
 
 bool service_draining(const struct service *s)
 {
-    return atomic_load(&s->draining);
+    return atomic_load(&s->leaving) || atomic_load(&s->draining);
+}
+
+void service_leave(struct service *s)
+{
+    atomic_store(&s->leaving, true);
+}
+
+void service_hurry(struct service *s)
+{
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->hurry, true);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
 }

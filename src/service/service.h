@@ -146,8 +146,11 @@ bool service_figures(struct service *s, struct service_stats *ret);
 
 /* How much may wait: service_config's. */
 int64_t service_queue_max(const struct service *s);
-/* No new work is pulled any more: the end is near. */
+/* Say that the end is near: service_draining() is true from here on, everything else goes on. */
+void service_leave(struct service *s);
 bool service_draining(const struct service *s);
+/* service_drain() waits no longer, now or when it is called. Threads: any. */
+void service_hurry(struct service *s);
 
 /* ---- for operators ---- */
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "service/measure.h"
 #include "service/parts.h"
+#include "service/vitals.h"
 
 enum { SWEEP_BATCH = 100 };
 
@@ -107,6 +108,13 @@ static void extend_leases(struct service *s)
 
 /* ---- the rest ---- */
 
+/* Where nobody asks how we are, the log shall know it all the same. */
+static void look_around(struct service *s)
+{
+    struct vitals ignored;
+    service_vitals(s, 1, &ignored); /* begins, and does not wait */
+}
+
 /* For a moment, since leases are waiting; more than that is left to the next second. */
 static void sweep_history(struct service *s)
 {
@@ -121,6 +129,8 @@ static void sweep_history(struct service *s)
         }
     }
     s->sweep_on = removed == SWEEP_BATCH;
+    if (!s->shared)
+        look_around(s);
 }
 
 static void tend(struct service *s)
@@ -135,6 +145,7 @@ static void meet(struct service *s)
         crew_announce(s);
     else
         crew_learn(s);
+    look_around(s);
 }
 
 struct chore {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "service/parts.h"
 
 static const int64_t fresh_us = US_PER_S;
@@ -18,7 +19,8 @@ static const int64_t fresh_us = US_PER_S;
 struct answer {
     struct health_check check;
     int64_t at_us;
-    int64_t look; /* the number of the look that brought it */
+    int64_t look;     /* the number of the look that brought it */
+    int64_t since_us; /* wall clock: as well, or as badly, since then */
 };
 
 struct vitals_keeper {
@@ -64,15 +66,41 @@ static void on_began(void *arg, const char *name)
     pthread_mutex_unlock(&k->lock);
 }
 
+static int badness(const struct health_check *c)
+{
+    return c->ok ? 0 : c->minor ? 1 : 2;
+}
+
+static void tell(const struct answer *before, const struct health_check *c)
+{
+    double for_s = (double)(wall_us() - before->since_us) / (double)US_PER_S;
+    if (!c->ok)
+        log_warn("health.failing", "name=%s serving=%s why=%s fix=%s", c->name,
+                 c->minor ? "yes" : "no", c->detail, c->fix);
+    else if (before->at_us)
+        log_info("health.well", "name=%s failed_s=%.3f", c->name, for_s);
+}
+
 static void on_ended(void *arg, const struct health_check *c)
 {
     struct vitals_keeper *k = arg;
+    struct answer before = { 0 };
     pthread_mutex_lock(&k->lock);
     struct answer *a = find(k, c->name);
     if (a)
-        *a = (struct answer){ .check = *c, .at_us = mono_us(), .look = k->look };
+        before = *a;
+    bool changed = !before.at_us || badness(&before.check) != badness(c);
+    if (a)
+        *a = (struct answer){
+            .check = *c,
+            .at_us = mono_us(),
+            .look = k->look,
+            .since_us = changed ? wall_us() : before.since_us,
+        };
     k->asking = NULL;
     pthread_mutex_unlock(&k->lock);
+    if (changed)
+        tell(&before, c);
 }
 
 /* What lies elsewhere and was asked for just now; what could not be had stays as old as it is. */
@@ -139,6 +167,8 @@ static void wait_for_look(struct vitals_keeper *k, int64_t wait_us)
     int64_t now = mono_us();
     if (k->ended_us && now - k->ended_us < fresh_us)
         return;
+    if (k->asking && now - k->asking_since_us > fresh_us)
+        return; /* it hangs: nobody need hang with it */
     if (!k->looking) {
         k->want = true;
         pthread_cond_signal(&k->wanted);
@@ -165,11 +195,13 @@ static void fill(const struct vitals_keeper *k, struct vitals *ret)
             continue;
         ret->checks[ret->count++] = (struct vital_check){
             .check = a->check,
+            .since_us = a->since_us,
             .checked_us = a->at_us ? wall - (now - a->at_us) : 0,
             .age_us = age_of(a->at_us, now),
             .asking_us = asking ? now - k->asking_since_us : 0,
         };
     }
+    ret->complete = k->ended_us != 0;
     ret->queue = k->numbers.queue;
     ret->queue_age_us = age_of(k->numbers.queue_us, now);
     ret->workers = k->numbers.workers;

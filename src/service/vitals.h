@@ -8,6 +8,8 @@
  * A reader waits a moment for it and takes what is known by then; each answer says when it was
  * true, and which question has gone without one for how long.
  *
+ * That a row began to fail, or is well again, is told in the log, once each.
+ *
  * Not here  what the numbers are called outside (http/).
  */
 #ifndef EVALX_SERVICE_VITALS_H
@@ -18,6 +20,7 @@
 
 struct vital_check {
     struct health_check check;
+    int64_t since_us;   /* wall clock: it is well, or not, since then */
     int64_t checked_us; /* when it was last answered, wall clock */
     int64_t age_us;     /* since then */
     int64_t asking_us;  /* asked again, and without an answer for so long; 0: not under way */
@@ -26,6 +29,7 @@ struct vital_check {
 struct vitals {
     struct vital_check checks[HEALTH_MAX];
     int count;
+    bool complete; /* every question was asked and answered once */
 
     /* Each: -1 as its age when it is not known. */
     int64_t queue_age_us;

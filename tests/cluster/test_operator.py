@@ -43,6 +43,7 @@ def test_pause_list_inspect_drop_drain_resume(server):
     stats = json.loads(queue(server, "stats", "--json"))
     assert stats["paused"] and stats["waiting"] == {"low": 1, "normal": 2, "high": 1}
     assert "paused" in queue(server, "stats")
+    time.sleep(1.1)  # what was looked at before is good for a second
     health = server.get("/health")
     row = next(c for c in health[1]["checks"] if c["name"] == "queue")
     assert health[0] == 200 and not row["ok"] and "resume" in row["fix"]

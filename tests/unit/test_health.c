@@ -3,16 +3,27 @@
  * /health and /health/ready when something is not well: which cannot be had from a live server, so
  * the service's answer is this file's.
  */
+#include "base/clock.h"
 #include "http/route.h"
+#include "service/vitals.h"
 #include "test.h"
 
 static struct health_check check;
 static bool minor; /* of the next check */
+static int64_t age_us = 1000, asking_us;
+static bool complete = true, draining;
 
-int service_health(UNUSED struct service *s, struct health_check out[HEALTH_MAX])
+void service_vitals(UNUSED struct service *s, UNUSED int64_t wait_us, struct vitals *ret)
 {
-    out[0] = check;
-    return 1;
+    *ret = (struct vitals){ .count = 1, .complete = complete };
+    ret->checks[0] = (struct vital_check){
+        .check = check, .since_us = 1, .age_us = age_us, .asking_us = asking_us
+    };
+}
+
+bool service_draining(UNUSED const struct service *s)
+{
+    return draining;
 }
 
 /* Not called; with these here the real service stays out of the program. */
@@ -88,10 +99,45 @@ TEST(what_is_minor_is_told_and_turns_nobody_away)
     minor = false;
 }
 
+TEST(one_that_hangs_is_as_good_as_away_minor_or_not)
+{
+    minor = true;
+    asking_us = 3 * US_PER_S;
+    assert_answer("/health/ready", true, true, 503, "no answer for 3.0 s; before: the disk");
+    assert_answer("/health", true, true, 503, "\"ok\":false,\"state\":\"unknown\"");
+    asking_us = US_PER_S; /* not yet */
+    assert_answer("/health/ready", true, true, 200, "\"ready\"");
+    asking_us = 0;
+    minor = false;
+}
+
+TEST(before_everything_was_asked_once_it_is_starting)
+{
+    complete = false;
+    assert_answer("/health/ready", true, true, 503, "\"status\":\"starting\"");
+    age_us = -1;
+    assert_answer("/health", true, true, 503, "\"checked_seconds_ago\":null");
+    age_us = 1000;
+    complete = true;
+    assert_answer("/health", true, true, 200, "\"checked_seconds_ago\":0.001");
+}
+
+TEST(whoever_is_about_to_end_is_not_ready_and_still_well)
+{
+    draining = true;
+    assert_answer("/health/ready", true, true, 503, "{\"status\":\"draining\"");
+    assert_answer("/health", true, true, 200, "\"draining\":true");
+    assert_answer("/health/live", true, true, 200, "ok");
+    draining = false;
+}
+
 TEST(live_needs_nothing_else)
 {
     assert_answer("/health/live", false, false, 200, "ok");
 }
 
 RUN_TESTS(T(ready_says_what_is_missing), T(health_names_the_fix),
-          T(what_is_minor_is_told_and_turns_nobody_away), T(live_needs_nothing_else))
+          T(what_is_minor_is_told_and_turns_nobody_away),
+          T(one_that_hangs_is_as_good_as_away_minor_or_not),
+          T(before_everything_was_asked_once_it_is_starting),
+          T(whoever_is_about_to_end_is_not_ready_and_still_well), T(live_needs_nothing_else))
