@@ -349,3 +349,13 @@ def test_versions_are_the_projects():
     chart = yaml.safe_load((cluster.CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == version
     assert all(each["newTag"] == version for each in yaml.safe_load((cluster.MANIFESTS / "base/kustomization.yaml").read_text())["images"])
+
+
+def test_every_dashboard_is_there(everything):
+    names = {path.name for path in (cluster.TOP / "deploy/grafana/dashboards").glob("*.json")}
+    for name in ("overlay eks", "chart eks.yaml"):
+        maps = [m for m in of_kind(everything[name], "ConfigMap") if m["metadata"]["labels"].get("grafana_dashboard") == "1"]
+        assert {key for each in maps for key in each["data"]} == names
+        for each in maps:
+            assert len(json.dumps(each)) < 1_000_000, "what the API server takes"
+            assert all(json.loads(text) for text in each["data"].values())
