@@ -252,10 +252,11 @@ def test_a_page_has_its_content_type_and_head_has_no_body(server):
 
 
 def test_a_server_that_drains_is_not_ready_and_still_tells_its_numbers():
-    with Server({"EVALX_DRAIN": "20s", "EVALX_STORE": "memory"}) as server:
+    with Server({"EVALX_DRAIN_DELAY": "20s", "EVALX_STORE": "memory"}) as server:
         token = server.post("/v1/submissions", {"language": "bash", "source": "sleep 5"})[1]["token"]
         assert scrape(server)["evalx_ready"] == 1
         until(lambda: scrape(server)["evalx_jobs_running"] == 1, "it runs")
         server.process.terminate()
         until(lambda: scrape(server)["evalx_ready"] == 0, "draining", 4)
         server.post(f"/v1/submissions/{token}/cancel", None)
+        server.process.terminate()  # twice: it does not wait for load balancers
