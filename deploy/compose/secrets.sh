@@ -29,7 +29,4 @@ put database_url "postgres://evalx:$(cat "$folder/postgres_password")@postgres:5
 put auth_tokens "$(random)"
 put admin_tokens "$(random)"
 put grafana_password "$(random)"
-# Where alerts go is yours to fill in; as it is they go nowhere.
-put slack_url http://127.0.0.1:9/
-put smtp_password ""
 echo "secrets are in $folder; clients send the token in auth_tokens"
