@@ -73,11 +73,17 @@ static void move_aside(const char *own)
         (void)write_text(host, "cgroup.procs", p);
 }
 
-/* Cores only where that controller is handed to us. */
+/*
+ * Memory first: the kernel refuses it, and does nothing, while the folder has processes. Cores it
+ * would grant them, as to threads, and then let nobody move into a folder below. Cores only where
+ * that controller is handed to us.
+ */
 static bool hand_down(const char *folder)
 {
+    if (!write_text(folder, "cgroup.subtree_control", "+memory +pids"))
+        return false;
     (void)write_text(folder, "cgroup.subtree_control", "+cpuset");
-    return write_text(folder, "cgroup.subtree_control", "+memory +pids");
+    return true;
 }
 
 static bool find_base(char base[CGROUP_PATH], const char *root, struct err *e)
