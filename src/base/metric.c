@@ -19,6 +19,7 @@
 
 enum { HEADS = 64, CACHE_LINE = 64 };
 static const char other[] = "other";
+static const char *const no_values[METRIC_LABELS]; /* of a family without labels */
 
 struct metric_cell {
     struct metric_cell *next; /* in its chain; const once it can be found */
@@ -156,7 +157,7 @@ struct metric_cell *metric_cell(struct metric *m, const char *const *values, siz
 
 struct metric_cell *metric_only(struct metric *m)
 {
-    return metric_cell(m, NULL, 0);
+    return metric_cell(m, no_values, 0);
 }
 
 /* ---- families ---- */
@@ -170,7 +171,7 @@ static struct metric *family_new(const struct metric_info *info)
         m->label_count++;
     pthread_mutex_init(&m->lock, NULL);
     if (m->label_count == 0)
-        insert(m, NULL);
+        insert(m, no_values);
     return m;
 }
 
