@@ -137,6 +137,7 @@ static bool park_or_claim(struct engine *en, struct active *a)
     if (other && !a->cancelled) {
         TAILQ_INSERT_TAIL(&other->parked, a, line);
         a->in_parked = other;
+        en->parked++;
         parked = true;
     } else if (!other) {
         a->building = true;
@@ -153,6 +154,7 @@ static void release_parked(struct engine *en, struct active *a, struct artifact 
     for (struct active *w; (w = TAILQ_LAST(&a->parked, active_list));) {
         TAILQ_REMOVE(&a->parked, w, line);
         w->in_parked = NULL;
+        en->parked--;
         w->artifact = artifact_ref(made);
         active_line_up(en, w, true);
     }

@@ -181,6 +181,7 @@ static void bring_to_its_end(struct engine *en, struct active *a)
     if (a->in_parked) {
         TAILQ_REMOVE(&a->in_parked->parked, a, line);
         a->in_parked = NULL;
+        en->parked--;
         nobody_has_it = true;
     } else if (a->in_fresh) {
         TAILQ_REMOVE(&en->fresh, a, line);
@@ -280,7 +281,7 @@ int engine_wait_room(struct engine *en, int64_t wait_us)
     pthread_mutex_lock(&en->lock);
     int timed_out = 0;
     int64_t room;
-    while ((room = engine_places(en) - en->waiting) <= 0 && !en->stopping && timed_out == 0)
+    while ((room = engine_room(en)) <= 0 && !en->stopping && timed_out == 0)
         timed_out = pthread_cond_timedwait(&en->room, &en->lock, &until);
     pthread_mutex_unlock(&en->lock);
     return (int)MAX(room, 0);

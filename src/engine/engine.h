@@ -72,7 +72,8 @@ void engine_submit(struct engine *en, const struct job *job, int attempt, struct
 
 /*
  * Wait until a core has nothing to compute and no task waits, so that a job handed over now starts
- * now, on a lane that is idle or can be opened.
+ * now, on a lane that is idle or can be opened. Jobs that wait for the build of an equal one count
+ * too when there are several for each lane: elsewhere they may find idle ones.
  *
  * ret      how many jobs would start now; 0: timed out or stopping
  */

@@ -150,6 +150,7 @@ struct engine {
     pthread_cond_t nudge;  /* something is to be broken off, or nudge_ends */
     struct active_list all, fresh, begun;
     int64_t waiting; /* tasks nobody has taken */
+    int64_t parked;  /* jobs that wait for an equal one's build */
     int lanes_started, lanes_opened;
     int next_core;         /* where to look first: take turns */
     int64_t open_again_us; /* a further lane could not be opened: not before then */
@@ -174,6 +175,9 @@ void engine_schedule(struct engine *en);
 
 /* How many tasks would start at once. */
 int64_t engine_places(const struct engine *en);
+
+/* How many jobs may come; 0 or less: none. */
+int64_t engine_room(const struct engine *en);
 
 /* Every lane looks up from waiting. */
 void engine_wake_all(struct engine *en);

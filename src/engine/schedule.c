@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "engine/lane.h"
 
+enum { PARKED_PER_LANE = 4 };
+
 /* ---- cores ---- */
 
 int64_t core_crowded_us(const struct core *c)
@@ -181,6 +183,14 @@ int64_t engine_places(const struct engine *en)
     return places;
 }
 
+/* A job parked with an equal one's build costs no lane, but while it is here no other machine can
+ * have it. A few do no harm: behind them may be one that does cost a lane. */
+int64_t engine_room(const struct engine *en)
+{
+    bool enough = en->parked >= (int64_t)PARKED_PER_LANE * en->lane_count;
+    return enough ? 0 : engine_places(en) - en->waiting;
+}
+
 void engine_schedule(struct engine *en)
 {
     serve_memory_line(en);
@@ -193,6 +203,6 @@ void engine_schedule(struct engine *en)
     }
     if (en->waiting > 0 && !en->hungry)
         open_more(en);
-    if (engine_places(en) > en->waiting)
+    if (engine_room(en) > 0)
         pthread_cond_broadcast(&en->room);
 }

@@ -352,6 +352,29 @@ static void wait_until_told(struct submitted *s, int count)
     pthread_mutex_unlock(&s->lock);
 }
 
+TEST(while_one_builds_only_a_few_equal_jobs_are_let_in)
+{
+    CLEANUP(engine_stop) struct engine *en = start(2, NULL);
+    struct submitted *s[100];
+    int n = 0;
+    s[n++] = submit(en, job_of("compiled", "#gate\nprint x"));
+    fake_wait_at_gate(1);
+    while (n < 100 && engine_wait_room(en, 500 * US_PER_MS) > 0)
+        s[n++] = submit(en, job_of("compiled", "#gate\nprint x"));
+    assert_in_range(n, 2, 1 + 2 * 4);
+
+    engine_cancel(en, s[n - 1]->job->id);
+    submitted_wait(s[n - 1]);
+    assert_true(engine_wait_room(en, 5 * US_PER_S) > 0);
+    fake_open_gate();
+    for (int i = 0; i < n; i++) {
+        const char *wanted = i < n - 1 ? "accepted" : "cancelled";
+        assert_string_equal(verdict_name(submitted_wait(s[i])->verdict), wanted);
+        submitted_free(s[i]);
+    }
+    assert_true(engine_wait_room(en, 5 * US_PER_S) > 0);
+}
+
 /*
  * Two jobs begun at the same moment: the lanes go on with the tests of the first, and no lane has
  * the second while tests of it wait. Among so many rounds that state is cancelled often.
@@ -620,6 +643,7 @@ int main(void)
         E(a_build_that_is_not_kept_still_answers_those_that_waited_for_it),
         E(a_cancelled_build_is_made_by_one_of_those_that_wait_for_it),
         E(a_job_waiting_for_a_build_can_be_cancelled),
+        E(while_one_builds_only_a_few_equal_jobs_are_let_in),
         E(tests_of_a_job_use_every_idle_lane),
         E(tests_of_a_begun_job_go_before_a_new_one),
         E(behind_the_first_failure_everything_is_skipped_even_what_ran),
