@@ -31,7 +31,7 @@ test-unprivileged: ## the attacks again, with a sandbox that an ordinary user ru
 	@EVALX_BUILD=$(BUILD) tests/hostile/run_unprivileged.sh
 
 test-images: ## all container images and the compose deployment, by a container engine of the test's own (minutes)
-	@tools/deps.sh images
+	@tools/deps.sh images vm
 	@tools/build.sh $(BUILD)
 	@EVALX_IMAGES=all EVALX_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/images
 

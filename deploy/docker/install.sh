@@ -39,6 +39,8 @@ printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
 rm -f /etc/apt/apt.conf.d/docker-clean
 export DEBIAN_FRONTEND=noninteractive
+# Java's packages fail where their manuals have no folder, as in slim images.
+mkdir -p /usr/share/man/man1
 apt-get update -qq
 # A compiler without its C library's headers is none: Debian only recommends them to gcc and clang.
 case " $* " in *" gcc "* | *" clang "* | *" rustc "*) set -- "$@" libc6-dev ;; esac

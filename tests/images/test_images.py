@@ -258,6 +258,18 @@ def test_as_root_each_capability_is_needed(engine, core, exact, capability):
     assert status == (1 if LOST[capability].startswith("FAIL") else 0)
 
 
+def test_as_root_the_server_itself_is_not(engine, core, container, exact):
+    one = container(core, *as_root(exact, FULL))
+    answer = one.run("python", "import os; print(os.getuid())")
+    assert answer["verdict"] == "accepted" and int(answer["stdout"]) > 10001
+    first = engine.inspect(one.id)["State"]["Pid"]
+    with open(f"/proc/{first}/task/{first}/children") as file:
+        server = file.read().split()[0]
+    with open(f"/proc/{server}/status") as file:
+        status = dict(line.rstrip().split(":\t", 1) for line in file)
+    assert status["Uid"].split() == ["10001"] * 4 and int(status["CapEff"], 16) == 0
+
+
 # ---- the API ----
 
 
