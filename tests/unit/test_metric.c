@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -174,18 +175,28 @@ TEST(beyond_the_most_cells_all_others_share_one)
 
 /* ---- many threads ---- */
 
-enum { THREADS = 4, ROUNDS = 20000, KINDS = 50 };
+enum { THREADS = 4, ROUNDS = 200000, KINDS = 50, RACES = 500 };
 
 struct crowd {
     struct metrics *all;
     atomic_bool reading;
+    atomic_int arrived;
 };
+
+/* Until all threads are here, for the nth time: what comes next they do at one time. */
+static void meet(struct crowd *crowd, int nth)
+{
+    atomic_fetch_add(&crowd->arrived, 1);
+    while (atomic_load(&crowd->arrived) < nth * THREADS)
+        sched_yield();
+}
 
 static void *count_much(void *arg)
 {
     struct crowd *crowd = arg;
     struct metric *c = metric_family(crowd->all, &labelled);
     struct metric_cell *h = metric_only(metric_family(crowd->all, &seconds));
+    meet(crowd, 1);
     for (int i = 0; i < ROUNDS; i++) {
         char kind[16];
         snprintf(kind, sizeof kind, "%d", i % KINDS);
@@ -242,6 +253,43 @@ TEST(nothing_is_lost_when_many_threads_count_and_one_reads)
     metrics_free(crowd.all);
 }
 
+static void *make_at_one_time(void *arg)
+{
+    static const struct metric_info raced = { .name = "raced_total",
+                                              .help = "Raced.",
+                                              .type = METRIC_COUNTER,
+                                              .labels = { "l" },
+                                              .cells_most = RACES };
+    struct crowd *crowd = arg;
+    for (int i = 1; i <= RACES; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        meet(crowd, i);
+        metric_add(metric_at(metric_family(crowd->all, &raced), value), 1);
+    }
+    return NULL;
+}
+
+TEST(a_cell_that_many_threads_make_at_one_time_is_made_once)
+{
+    struct crowd crowd = { .all = metrics_new() };
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, make_at_one_time, &crowd);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+
+    CLEANUP(buf_done) struct buf page = { 0 };
+    metrics_write(crowd.all, &page);
+    int lines = 0;
+    for (const char *at = page.ptr; (at = strstr(at, "\nraced_total{")); at++)
+        lines++;
+    assert_int_equal(lines, RACES);
+    assert_has(crowd.all, "raced_total{l=\"1\"} 4\n", true);
+    assert_has(crowd.all, "raced_total{l=\"500\"} 4\n", true);
+    metrics_free(crowd.all);
+}
+
 RUN_TESTS(T(a_registry_without_families_writes_nothing),
           T(families_are_written_by_name_and_cells_by_their_values),
           T(a_counter_stands_at_zero_and_a_gauge_only_once_it_was_set),
@@ -251,4 +299,5 @@ RUN_TESTS(T(a_registry_without_families_writes_nothing),
           T(millionths_are_written_with_all_their_digits_and_no_more),
           T(values_and_help_are_escaped_and_made_utf8),
           T(beyond_the_most_cells_all_others_share_one),
-          T(nothing_is_lost_when_many_threads_count_and_one_reads))
+          T(nothing_is_lost_when_many_threads_count_and_one_reads),
+          T(a_cell_that_many_threads_make_at_one_time_is_made_once))
