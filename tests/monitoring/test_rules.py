@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules and routes, as far as they can be looked at without a server."""
 
+import json
 import re
 import subprocess
 
@@ -97,6 +98,43 @@ def test_every_alert_that_is_muted_or_mutes_exists():
     known = {a["alert"] for a in alerts()}
     text = (DEPLOY / "alertmanager/alertmanager.yml").read_text()
     assert set(re.findall(r"Evalx\w+", text)) <= known
+
+
+def rendered(tmp_path, template, count, status="firing"):
+    """What a template makes of so many alerts, with labels and words that are no good in a message."""
+    alert = {
+        "status": status, "startsAt": "2026-01-02T03:04:05Z", "endsAt": "2026-01-02T03:14:05.5Z",
+        "labels": {"alertname": "EvalxNoWorkers", "severity": "critical", "subject": "queue", "deployment": "a&b"},
+        "annotations": {"summary": "No <b>worker</b>", "description": "1 < 2 & " + "x" * 150, "runbook_url": "docs/runbook.md#x"},
+        "generatorURL": "http://prometheus:9090/graph?g0.expr=x", "fingerprint": "f",
+    }
+    data = {"receiver": "chat", "status": status, "alerts": [alert] * count, "groupLabels": {"deployment": "a&b", "subject": "queue"},
+            "commonLabels": alert["labels"], "commonAnnotations": {}, "externalURL": "http://alerts.example.org"}
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    status, text = run("amtool", "template", "render", f"--template.glob={DEPLOY}/alertmanager/templates/*.tmpl",
+                       f"--template.data={tmp_path}/data.json", "--template.text={{ template \"%s\" . }}" % template)
+    assert status == 0 and "<no value>" not in text, text
+    return text.rstrip("\n")
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_messages_stay_short_however_many_alerts_there_are(tmp_path, status):
+    one, many = (rendered(tmp_path, "evalx.slack", count, status) for count in (1, 300))
+    assert len(one) < 400 and len(many) < 4000
+    assert "ten of 300" in many and "ten of" not in one
+
+
+def test_messages_cannot_be_broken_by_what_stands_in_labels(tmp_path):
+    text = rendered(tmp_path, "evalx.slack", 1)
+    assert "1 &lt; 2 &amp; x" in text and "<b>" not in text
+    assert "|what to do>" in text and "/docs/runbook.md#x|" in text
+    assert "deployment%3D%22a%26b%22" in rendered(tmp_path, "evalx.silence", 1)
+
+
+def test_a_message_says_how_bad_where_and_what(tmp_path):
+    assert rendered(tmp_path, "evalx.title", 2) == "CRITICAL a&b: 2 alerts about queue"
+    assert rendered(tmp_path, "evalx.title", 2, "resolved") == "RESOLVED a&b: 2 alerts about queue"
+    assert "is over after 10m0s" in rendered(tmp_path, "evalx.text", 1, "resolved")
 
 
 def test_durations_are_divided_and_never_nothing():
