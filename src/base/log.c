@@ -67,6 +67,12 @@ bool log_wants(enum log_level level)
 
 /* ---- values ---- */
 
+/* In a struct, since a va_list itself is an array on some machines and none on others: only so a
+ * function can take from it for its caller. */
+struct arguments {
+    va_list list;
+};
+
 /* One conversion of a format: "%-*.3lld" is more than there is here. */
 struct conversion {
     char kind;     /* d u x f s c %, or one of their relatives */
@@ -90,14 +96,14 @@ static void value_add(struct value *v, const char *text, size_t len)
     v->len += len;
 }
 
-static const char *conversion_read(const char *p, va_list *args, struct conversion *ret)
+static const char *conversion_read(const char *p, struct arguments *args, struct conversion *ret)
 {
     struct conversion c = { .precision = -1 };
     if (*p == '.') {
         p++;
         c.precision = 0;
         if (*p == '*') {
-            c.precision = va_arg(*args, int);
+            c.precision = va_arg(args->list, int);
             p++;
         }
         while (*p >= '0' && *p <= '9')
@@ -115,32 +121,32 @@ static const char *conversion_read(const char *p, va_list *args, struct conversi
     return p + 1;
 }
 
-static void add_signed(struct value *v, char size, va_list *args)
+static void add_signed(struct value *v, char size, struct arguments *args)
 {
     char text[32];
-    long long n = size == 'L'   ? va_arg(*args, long long)
-                  : size == 'l' ? va_arg(*args, long)
-                  : size == 'z' ? va_arg(*args, ssize_t)
-                                : va_arg(*args, int);
+    long long n = size == 'L'   ? va_arg(args->list, long long)
+                  : size == 'l' ? va_arg(args->list, long)
+                  : size == 'z' ? va_arg(args->list, ssize_t)
+                                : va_arg(args->list, int);
     value_add(v, text, (size_t)snprintf(text, sizeof text, "%lld", n));
 }
 
-static void add_unsigned(struct value *v, char size, bool hex, va_list *args)
+static void add_unsigned(struct value *v, char size, bool hex, struct arguments *args)
 {
     char text[32];
-    unsigned long long n = size == 'L'   ? va_arg(*args, unsigned long long)
-                           : size == 'l' ? va_arg(*args, unsigned long)
-                           : size == 'z' ? va_arg(*args, size_t)
-                                         : va_arg(*args, unsigned);
+    unsigned long long n = size == 'L'   ? va_arg(args->list, unsigned long long)
+                           : size == 'l' ? va_arg(args->list, unsigned long)
+                           : size == 'z' ? va_arg(args->list, size_t)
+                                         : va_arg(args->list, unsigned);
     value_add(v, text, (size_t)snprintf(text, sizeof text, hex ? "%llx" : "%llu", n));
     v->number = v->number && !hex;
 }
 
 /* JSON has no infinity: what is no number is a text then. */
-static void add_double(struct value *v, char kind, int precision, va_list *args)
+static void add_double(struct value *v, char kind, int precision, struct arguments *args)
 {
     char text[400];
-    double d = va_arg(*args, double);
+    double d = va_arg(args->list, double);
     if (precision < 0)
         precision = 6;
     int len = kind == 'f'   ? snprintf(text, sizeof text, "%.*f", precision, d)
@@ -150,15 +156,15 @@ static void add_double(struct value *v, char kind, int precision, va_list *args)
     v->number = v->number && isfinite(d);
 }
 
-static void add_text(struct value *v, int precision, va_list *args)
+static void add_text(struct value *v, int precision, struct arguments *args)
 {
-    const char *text = va_arg(*args, const char *);
+    const char *text = va_arg(args->list, const char *);
     v->number = false;
     if (text)
         value_add(v, text, precision < 0 ? strlen(text) : strnlen(text, (size_t)precision));
 }
 
-static void add_conversion(struct value *v, const struct conversion *c, va_list *args)
+static void add_conversion(struct value *v, const struct conversion *c, struct arguments *args)
 {
     char one;
     switch (c->kind) {
@@ -179,7 +185,7 @@ static void add_conversion(struct value *v, const struct conversion *c, va_list 
         add_text(v, c->precision, args);
         break;
     default:
-        one = c->kind == 'c' ? (char)va_arg(*args, int) : '%';
+        one = c->kind == 'c' ? (char)va_arg(args->list, int) : '%';
         value_add(v, &one, 1);
         v->number = false;
         break;
@@ -187,7 +193,8 @@ static void add_conversion(struct value *v, const struct conversion *c, va_list 
 }
 
 /* Up to the next separator of the format; ret_given: false when there is nothing to be said. */
-static const char *value_read(struct value *v, const char *p, va_list *args, bool *ret_given)
+static const char *value_read(struct value *v, const char *p, struct arguments *args,
+                              bool *ret_given)
 {
     bool alone = *p == '%';
     size_t conversions = 0, plain = 0;
@@ -228,8 +235,8 @@ static void put_text(struct buf *line, struct str value)
 void log_fields(struct buf *line, enum log_format format, const char *fmt, va_list args)
 {
     struct value v;
-    va_list rest; /* of a type whose address can be passed on */
-    va_copy(rest, args);
+    struct arguments rest;
+    va_copy(rest.list, args);
     for (const char *p = fmt; *p; p += *p == ' ') {
         size_t len = strcspn(p, "=");
         struct str key = { p, len };
@@ -250,7 +257,7 @@ void log_fields(struct buf *line, enum log_format format, const char *fmt, va_li
                 json_escape(line, value);
         }
     }
-    va_end(rest);
+    va_end(rest.list);
 }
 
 void log_write(enum log_level level, const char *event, const char *fmt, ...)

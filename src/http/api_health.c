@@ -21,7 +21,7 @@ static void put_since(struct json_writer *w, int64_t since_us, int64_t age_us)
     json_member_text(w, "since", since_us ? text : NULL);
     json_put_key(w, "checked_seconds_ago");
     if (age_us >= 0)
-        json_put_double(w, (double)(age_us / US_PER_MS) / 1000.0);
+        json_put_double(w, (double)age_us / (double)US_PER_S);
     else
         json_put_null(w);
 }

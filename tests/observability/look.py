@@ -59,8 +59,8 @@ def log_of(server):
     return lines
 
 
-def events(server, name, **fields):
-    return [row for row in log_of(server) if row["event"] == name and fields.items() <= row.items()]
+def events(server, event, /, **fields):
+    return [row for row in log_of(server) if row["event"] == event and fields.items() <= row.items()]
 
 
 def until(true, what, seconds=20):
