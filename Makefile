@@ -73,6 +73,7 @@ test-deb: ## the package in a virtual machine with systemd: installed, started, 
 docs: ## bring the generated parts of the documentation up to date
 	@tools/build.sh $(BUILD)
 	@$(PYTHON) tools/docs.py --build $(BUILD)
+	@deploy/grafana/dashboards.py
 
 deps: ## install the Debian packages of FOR="build run test lint bench languages"
 	@tools/deps.sh $(or $(FOR),build)
