@@ -113,6 +113,10 @@ def template(workload):
     return workload["spec"]["template"]
 
 
+def containers_of(pod):
+    return pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+
+
 def selects(selector, labels):
     """Whether a LabelSelector matches; an empty one matches all."""
     for key, value in (selector.get("matchLabels") or {}).items():

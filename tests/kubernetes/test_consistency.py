@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import cluster
-from cluster import environment, kustomize, named, of_kind, seconds, selects, template, workloads
+from cluster import containers_of as containers, environment, kustomize, named, of_kind, seconds, selects, template, workloads
 
 EVERY = pytest.mark.parametrize("name", sorted(
     [f"overlay {name}" for name in cluster.OVERLAYS] + [f"component {name}" for name in cluster.COMPONENTS]
@@ -34,10 +34,6 @@ def pods(objects):
     for each in of_kind(objects, "Pod"):
         found[each["metadata"]["name"]] = each
     return found
-
-
-def containers(pod):
-    return pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
 
 
 # ---- names that must meet ----
