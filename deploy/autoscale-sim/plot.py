@@ -42,7 +42,7 @@ class Column:
     panels: list
     end: float  # of the time axis
     axis: str  # its title
-    marks: tuple = ()  # (x, text): vertical lines
+    marks: tuple = ()  # x of vertical lines; the title says what they mean
 
 
 def ticks(top, count=4, whole=False):
@@ -107,7 +107,7 @@ class Drawing:
             out.append(f'<line class="grid" x1="{self.across(0):.1f}" x2="{self.across(self.column.end):.1f}" '
                        f'y1="{self.up(tick):.1f}" y2="{self.up(tick):.1f}"/>')
             out.append(text(self.across(0) - 6, self.up(tick) + 4, number(tick), anchor="end"))
-        for at, _ in self.column.marks:
+        for at in self.column.marks:
             out.append(f'<line class="mark" x1="{self.across(at):.1f}" x2="{self.across(at):.1f}" '
                        f'y1="{self.y:.1f}" y2="{self.y + PANEL:.1f}"/>')
         return out + [part for line in self.panel.lines for part in self.line(line)] + self.legend()
@@ -120,10 +120,6 @@ class Drawing:
         path = f"M{self.across(points[0][0]):.1f} {self.up(points[0][1]):.1f}"
         for x, y in points[1:]:
             path += f"H{self.across(x):.1f}V{self.up(y):.1f}" if line.steps else f"L{self.across(x):.1f} {self.up(y):.1f}"
-        last = points[-1][0]
-        if line.steps:
-            last = self.column.end
-            path += f"H{self.across(last):.1f}"
         out = []
         if line.area:
             out.append(f'<path class="area {line.colour}-area" d="{path}V{self.up(0):.1f}H{self.across(points[0][0]):.1f}Z"/>')
@@ -133,7 +129,7 @@ class Drawing:
     def legend(self):
         out, x = [], self.x + self.width - RIGHT
         for line in reversed(self.panel.lines):
-            x -= 6.3 * len(line.label)
+            x -= 6.6 * len(line.label)
             out.append(text(x, self.y - 10, line.label))
             dash = f' stroke-dasharray="{DASHES[line.colour]}"' if DASHES[line.colour] else ""
             out.append(f'<path class="line {line.colour}"{dash} d="M{x - 26:.1f} {self.y - 14:.1f}h20"/>')
@@ -150,8 +146,9 @@ def axis(column, x, y, width, drawing):
     return out
 
 
-def draw(title, columns, width=960):
+def draw(title, columns):
     """The whole file."""
+    width = max(960, 400 * len(columns))
     rows = max(len(column.panels) for column in columns)
     height = HEAD + rows * (PANEL + GAP) + FOOT - 8
     each = width / len(columns)
@@ -165,7 +162,5 @@ def draw(title, columns, width=960):
             drawing = Drawing(panel, column, x, y, each)
             out += drawing.draw()
             y += PANEL + GAP
-        for at, words in column.marks:
-            out.append(text(drawing.across(at) + 4, HEAD + 22 + 12, words))
         out += axis(column, x, y - GAP, each, drawing)
     return "\n".join(out + ["</svg>"]) + "\n"

@@ -56,10 +56,14 @@ def percentile(latencies, percent, bins=120):
 def workers_panel(record, top):
     proposed = [(s["at"], min(s["proposed"], top)) for s in record.syncs if s["proposed"] is not None]
     desired = [(s["at"], s["desired"]) for s in record.syncs]
+
+    def steps(points):
+        return minutes(points + [(end_of(record), points[-1][1])]) if points else []
+
     return plot.Panel("Workers", [
-        plot.Line("asked for by the metric", minutes(proposed), "two", steps=True),
-        plot.Line("desired", minutes(desired), "four", steps=True),
-        plot.Line("ready", minutes(record.ready), "one", steps=True, area=True)], whole=True, least_top=2)
+        plot.Line("asked for", steps(proposed), "two", steps=True),
+        plot.Line("desired", steps(desired), "four", steps=True),
+        plot.Line("ready", steps(record.ready), "one", steps=True, area=True)], whole=True, least_top=2)
 
 
 def queue_panel(record):
@@ -77,13 +81,14 @@ def waited_panel(record):
 def column(record, panels, end, top):
     made = {"queue": lambda: queue_panel(record), "workers": lambda: workers_panel(record, top),
             "waited": lambda: waited_panel(record)}
-    marks = tuple((at / MINUTE, "burst" if i == 0 else "") for i, (at, _) in enumerate(record.plan.bursts))
-    return plot.Column(record.plan.title, [made[name]() for name in panels], end / MINUTE,
+    marks = tuple(at / MINUTE for at, _ in record.plan.bursts)
+    return plot.Column(f"{record.plan.title} (dotted: burst)", [made[name]() for name in panels], end / MINUTE,
                        "minutes of the cluster", marks)
 
 
 def end_of(record):
-    return max([s["at"] for s in record.syncs] + [1])
+    """A little later than the last sync, so that what it led to can be seen."""
+    return max([s["at"] for s in record.syncs] + [1]) + MINUTE / 2
 
 
 def draw(title, records, panels, top):
@@ -92,9 +97,9 @@ def draw(title, records, panels, top):
 
 
 PLOTS = (
-    ("autoscaling.svg", "10,000 submissions at once: the queue, its workers, and who waited how long", ("queue",),
+    ("autoscaling.svg", "{} submissions at once: the queue, its workers, and who waited how long", ("queue",),
      ("queue", "workers", "waited")),
-    ("autoscaling-signals.svg", "1,000 submissions that mostly wait: scaled on the queue, on CPU, and by KEDA from none",
+    ("autoscaling-signals.svg", "{} submissions that mostly wait: scaled on the queue, on CPU, and by KEDA from none",
      ("queue-small", "cpu", "keda"), ("queue", "workers")),
     ("autoscaling-waves.svg", "Five bursts: what tolerance and stabilisation are for", ("waves", "waves-bare"),
      ("queue", "workers")),
@@ -112,7 +117,9 @@ ROWS = (
     ("burst to first new worker ready", "first_new_worker_ready_s", "{} s*"),
     ("burst to drained", "drained_real_s", "{} s"),
     ("oldest age, peak", "oldest_peak_real_s", "{} s"),
+    ("accepted to finished, median, 95 %", ("p50", "p95"), "{}, {} s"),
     ("drained to as few workers as before", "scaled_down_s", "{} s*"),
+    ("pods started", "pods", "{}"),
     ("scalings, turns", ("scalings", "turns"), "{}, {}"),
     ("worker-seconds", "worker_seconds", "{} s*"),
     ("pods that had work at SIGTERM, killed", ("pods_busy_at_sigterm", "pods_killed"), "{}, {}"),
@@ -126,7 +133,8 @@ def table(results):
         keys = keys if isinstance(keys, tuple) else (keys,)
         cells = []
         for name in names:
-            values = [results[name].figures[key] for key in keys]
+            figures = {**results[name].figures, **results[name].figures["latency_real_s"]}
+            values = [figures[key] for key in keys]
             cells.append("–" if None in values else form.format(*(f"{v:,}" for v in values)))
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -150,7 +158,9 @@ def write_docs(results, args, folder, by_workers):
     top = args.most
     for name, title, wanted, panels in PLOTS:
         if all(one in results for one in wanted):
-            (folder / name).write_text(draw(title, [results[one] for one in wanted], panels, top))
+            records = [results[one] for one in wanted]
+            title = title.format(f"{records[0].plan.bursts[0][1]:,}")
+            (folder / name).write_text(draw(title, records, panels, top))
     page = folder / "autoscaling.md"
     old = page.read_text()
     content = conditions(results, args) + table(results) + throughput(by_workers)

@@ -35,7 +35,7 @@ def test_axes_have_a_few_round_ticks_that_reach_the_top(top, whole):
 
 def figure(points):
     panels = [plot.Panel("a < b", [plot.Line("x & y", points, "one", area=True), plot.Line("z", points, "two", steps=True)])]
-    return plot.draw("Title", [plot.Column("left", panels, 10, "minutes", ((1, "burst"),)), plot.Column("right", panels, 10, "m")])
+    return plot.draw("Title", [plot.Column("left", panels, 10, "minutes", (1,)), plot.Column("right", panels, 10, "m")])
 
 
 def test_a_plot_is_a_document_of_its_own_for_light_and_dark_pages():
