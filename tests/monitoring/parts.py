@@ -4,7 +4,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import yaml
@@ -12,8 +11,6 @@ import yaml
 TOP = Path(__file__).resolve().parents[2]
 DEPLOY = TOP / "deploy"
 RULES = sorted((DEPLOY / "prometheus/rules").glob("*.yml"))
-sys.path[:0] = [str(TOP / "tests"), str(DEPLOY / "grafana")]
-sys.dont_write_bytecode = True
 
 
 def rules():

@@ -2,11 +2,13 @@
 """Rules and routes, as far as they can be looked at without a server."""
 
 import json
+import os
 import re
 import subprocess
 
 import pytest
 import yaml
+from live import BUILD
 from parts import DEPLOY, RULES, TOP, alerts, has, names, panels, rules, shorter
 
 CASES = sorted((TOP / "tests/monitoring/rules").glob("*.test.yml"))
@@ -15,7 +17,8 @@ pytestmark = pytest.mark.skipif(not has("promtool", "amtool"), reason="needs Deb
 
 
 def run(*words, cwd=TOP):
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    env = {key: value for key, value in os.environ.items() if not key.startswith("EVALX_")}
+    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -147,3 +150,13 @@ def test_the_table_of_alerts_names_each_with_its_severities():
     for alert in alerts():
         wanted.setdefault(alert["alert"], set()).add(alert["labels"]["severity"])
     assert {name: set(words.split(", ")) for name, words in table.items()} == wanted
+
+
+def test_the_runbook_names_only_commands_and_settings_that_exist():
+    text = RUNBOOK.read_text()
+    for command in ("queue", "webhooks"):
+        verbs = set(re.findall(r"^  ([a-z]+) ", run(str(BUILD / "evalx"), command, "--help")[1], re.M))
+        said = set(re.findall(rf"evalx {command} ([a-z]+)", text))
+        assert said and said <= verbs, (said, verbs)
+    settings = set(re.findall(r"EVALX_\w+", run(str(BUILD / "evalx"), "config")[1]))
+    assert set(re.findall(r"EVALX_\w+", text)) <= settings
