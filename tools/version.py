@@ -15,44 +15,43 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 SOURCE = "meson.build"
 
-# Where it is said -> the text around it. The first line that fits is meant.
+# Where it is said -> the text around it, wherever that is found in the file.
 PLACES = {
     SOURCE: r"(?m)^  version: '([^']+)'",
     "docs/openapi.json": r'"version": "(\d[^"]*)"',
-    "debian/changelog": r"^evalx \(([^)]+)\)",
+    "debian/changelog": r"\Aevalx \(([^)]+)\)",
     "Dockerfile": r"(?m)^ARG VERSION=(\S+)",
-    "deploy/helm/evalx/Chart.yaml": r'(?m)^appVersion: "?([^"\s]+)',
-    "deploy/kubernetes/helm/evalx/Chart.yaml": r'(?m)^appVersion: "?([^"\s]+)',
+    "deploy/helm/evalx/Chart.yaml": r'(?m)^(?:appVersion|version): "?([^"\s]+)',
+    "deploy/kubernetes/base/kustomization.yaml": r'(?m)^    newTag: "?([^"\s]+)',
 }
 
 
 def find(place):
-    """The match in that file; None where there is no such file."""
+    """The matches in that file; none where there is no such file."""
     path = TOP / place
     if not path.exists():
-        return None
-    found = re.search(PLACES[place], path.read_text())
+        return []
+    found = list(re.finditer(PLACES[place], path.read_text()))
     if not found:
         sys.exit(f"version: {place} says none")
     return found
 
 
 def version():
-    return find(SOURCE)[1]
+    return find(SOURCE)[0][1]
 
 
 def differing():
-    said = {place: find(place) for place in PLACES}
-    return [f"{place} says {m[1]}, {SOURCE} {version()}" for place, m in said.items() if m and m[1] != version()]
+    said = [(place, found[1]) for place in PLACES for found in find(place)]
+    return [f"{place} says {other}, {SOURCE} {version()}" for place, other in said if other != version()]
 
 
 def write(new):
     if not re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?", new):
         sys.exit(f"version: {new} is no version such as 1.2.3")
     for place in PLACES:
-        found = find(place)
-        if found:
-            text = found.string
+        for found in reversed(find(place)):  # from the end, so that the others stay where they are
+            text = (TOP / place).read_text()
             (TOP / place).write_text(text[: found.start(1)] + new + text[found.end(1) :])
     changes = TOP / "CHANGELOG.md"
     heading = f"## [Unreleased]\n\n## [{new}] - {time.strftime('%Y-%m-%d', time.gmtime())}\n"
