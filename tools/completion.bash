@@ -6,7 +6,7 @@ _evalx() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        words="serve run languages doctor bench webhooks queue history config --help --version"
+        words="serve run languages doctor health bench webhooks queue history config --help --version"
     else
         case $command in
         # --data-dir and all its relatives: what the program says it knows.
