@@ -21,6 +21,8 @@ PLACES = {
     "docs/openapi.json": r'"version": "(\d[^"]*)"',
     "debian/changelog": r"\Aevalx \(([^)]+)\)",
     "Dockerfile": r"(?m)^ARG VERSION=(\S+)",
+    "compose.yaml": r"EVALX_VERSION:-([^}]+)\}",
+    ".env.example": r"(?m)^#? ?EVALX_VERSION=(\S+)",
     "deploy/helm/evalx/Chart.yaml": r'(?m)^(?:appVersion|version): "?([^"\s]+)',
     "deploy/kubernetes/base/kustomization.yaml": r'(?m)^    newTag: "?([^"\s]+)',
 }
