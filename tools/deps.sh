@@ -18,7 +18,7 @@ packages_of() {
                  libhiredis-dev libpq-dev libcurl4-openssl-dev libzstd-dev" ;;
     run) packages_of build && echo "g++ curl" ;;
     test) packages_of run && packages_of images && echo "git openssl uidmap redis-server redis-sentinel redis-tools postgresql postgresql-client nodejs default-jdk-headless|openjdk-17-jdk-headless libcmocka-dev python3-pytest prometheus prometheus-alertmanager python3-aiosmtpd shellcheck clang
-                 libclang-rt-14-dev|libclang-rt-dev yamllint python3-yaml systemd" && packages_of deb
+                 libclang-rt-14-dev|libclang-rt-dev yamllint python3-yaml systemd podman catatonit runc" && packages_of deb
         # Where nodejs is not Debian's it brings its own.
         [ -x /usr/bin/npm ] || echo npm ;;
     deb) packages_of build && echo "debhelper dpkg-dev fakeroot lintian mmdebstrap" ;;

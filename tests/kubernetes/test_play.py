@@ -132,7 +132,7 @@ def secrets_folder(folder, secret, items):
     return folder
 
 
-def playable(objects, redis_url, ports, folder):
+def playable(objects, redis_url, ports, folder, change):
     """What podman is given: as rendered, but for ports, the image, and what it has no word for."""
     secret = yaml.safe_load(cluster.output(cluster.MANIFESTS / "secrets.sh"))
     secret["stringData"] |= {"redis-url": redis_url, "database-url": "", "auth-tokens": "visitor"}
@@ -152,6 +152,10 @@ def playable(objects, redis_url, ports, folder):
         for side in container["resources"].values():
             side.pop("ephemeral-storage")
         pod["metadata"] = {"name": role, "labels": pod["metadata"]["labels"]}
+        profile = pod["spec"]["securityContext"]["seccompProfile"]
+        if profile["type"] == "Localhost":  # podman 4 knows the older word for it, and no folders
+            pod["metadata"]["annotations"] = {"seccomp.security.alpha.kubernetes.io/pod": f"localhost/{Path(profile['localhostProfile']).name}"}
+        change(pod)
         documents += [settings, {"apiVersion": "v1", "kind": "Pod", **pod}]
     return yaml.safe_dump_all(documents)
 
@@ -177,26 +181,63 @@ def until(condition, seconds=40):
     return False
 
 
+class Pods:
+    """Both roles of some objects, played; away again at the end."""
+
+    def __init__(self, podman, redis, folder, objects, roles, change=lambda pod: None, profile=lambda rules: None):
+        self.podman, self.objects, self.folder = podman, objects, folder
+        self.ports = {role: free_port() for role in roles}
+        profiles = folder / "seccomp" / "profiles"
+        profiles.mkdir(parents=True)
+        rules = json.loads((cluster.MANIFESTS / "components/seccomp-installer/evalx-worker.json").read_text())
+        profile(rules)
+        (profiles / "evalx-worker.json").write_text(json.dumps(rules))
+        (folder / "pods.yaml").write_text(playable(objects, redis, self.ports, folder, change))
+
+    def __enter__(self):
+        self.podman("kube", "play", "--network", "host", "--seccomp-profile-root", self.folder / "seccomp/profiles", self.folder / "pods.yaml")
+        return self
+
+    def __exit__(self, *_):
+        self.podman("pod", "rm", "--all", "--force", "--time", "1", check=False)
+
+    def logs(self):
+        return "\n".join(self.podman("logs", f"{role}-evalx", check=False) for role in self.ports)
+
+    def ready(self, role):
+        path = template(named(self.objects, "Deployment", role))["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
+        return ask(self.ports[role], path)[0] == 200
+
+
 def test_a_submission_goes_through_the_manifests_pods(podman, redis, tmp_path):
-    objects = kustomize(cluster.MANIFESTS / "overlays/minikube")
-    ports = {"evalx-api": free_port(), "evalx-worker": free_port()}
-    (tmp_path / "pods.yaml").write_text(playable(objects, redis, ports, tmp_path))
-    profiles = tmp_path / "seccomp" / "profiles"
-    profiles.mkdir(parents=True)
-    shutil.copy(cluster.MANIFESTS / "components/seccomp-installer/evalx-worker.json", profiles)
-    podman("kube", "play", "--network", "host", "--seccomp-profile-root", tmp_path / "seccomp", tmp_path / "pods.yaml")
+    with Pods(podman, redis, tmp_path, kustomize(cluster.MANIFESTS / "overlays/minikube"), ["evalx-api", "evalx-worker"]) as pods:
+        for role in pods.ports:
+            assert until(lambda: pods.ready(role)), pods.logs()  # noqa: B023
+        api = pods.ports["evalx-api"]
+        status, answer = ask(api, "/v1/submissions?wait=30",
+                             {"language": "bash", "source": "echo it runs", "tests": [{"expected_output": "it runs"}]})
+        assert status in (200, 201) and answer["verdict"] == "accepted", (answer, pods.logs())
+        assert ask(api, "/v1/submissions", token="wrong")[0] == 401
+        assert "waiting" in podman("exec", "evalx-api-evalx", "/usr/bin/evalx", "queue", "stats", "--server", f"http://127.0.0.1:{api}")
 
-    def logs():
-        return "\n".join(podman("logs", f"{role}-evalx", check=False) for role in ports)
+        stopping = time.monotonic()
+        podman("pod", "stop", "--time", "30", "evalx-worker")
+        assert time.monotonic() - stopping < 25, "a worker without work leaves at once"
 
-    for role, port in ports.items():
-        path = template(named(objects, "Deployment", role))["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
-        assert until(lambda: ask(port, path)[0] == 200), logs()  # noqa: B023
-    status, answer = ask(ports["evalx-api"], "/v1/submissions?wait=30",
-                         {"language": "bash", "source": "echo it runs", "tests": [{"expected_output": "it runs"}]})
-    assert status in (200, 201) and answer["verdict"] == "accepted", (answer, logs())
-    assert ask(ports["evalx-api"], "/v1/submissions", token="wrong")[0] == 401
 
-    stopping = time.monotonic()
-    podman("pod", "stop", "--time", "30", "evalx-worker")
-    assert time.monotonic() - stopping < 25, "a worker without work leaves at once"
+def without_proc(pod):
+    container = containers_of(pod)[0]
+    container["volumeMounts"] = [each for each in container["volumeMounts"] if each["name"] != "proc"]
+
+
+def without_mounts(profile):
+    for rule in profile["syscalls"]:
+        rule["names"] = [name for name in rule["names"] if name != "mount"]
+
+
+@pytest.mark.parametrize("change", [{"change": without_proc}, {"profile": without_mounts}], ids=["proc", "seccomp"])
+def test_what_a_worker_is_given_is_needed(change, podman, redis, tmp_path):
+    """Without it there is no box, so the worker does not start, and says which layer is missing."""
+    with Pods(podman, redis, tmp_path, kustomize(cluster.MANIFESTS / "overlays/minikube"), ["evalx-worker"], **change) as pods:
+        assert until(lambda: "cannot be set up" in pods.logs(), 20), pods.logs()
+        assert not pods.ready("evalx-worker")
