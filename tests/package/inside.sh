@@ -35,7 +35,7 @@ export DEBIAN_FRONTEND=noninteractive
 check "an older package installs" dpkg -i /mnt/old.deb
 check "and has started" ready
 check "a program runs" ends_as accepted '{"language":"python","source":"print(6 * 7)","expected_output":"42"}'
-check "a program that wants too much memory is stopped, and only that" ends_as memory_limit_exceeded \
+check "a program that wants too much memory is stopped, and only that" ends_as memory_limit \
     '{"language":"python","source":"x = []\nwhile True: x.append(bytearray(1 << 20))","limits":{"memory_bytes":33554432,"wall_time_ms":60000,"cpu_time_ms":60000}}'
 check "the unit is still up" systemctl is-active evalx
 check "figures come from the control group" grep '"measured_by":"cgroup"' /tmp/answer
