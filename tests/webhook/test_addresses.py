@@ -93,7 +93,7 @@ def test_an_answer_cannot_add_headers_or_cookies_to_the_next_request(api, receiv
     assert set(first.headers) == set(second.headers)
     assert set(second.headers) == {
         "host", "user-agent", "accept", "content-type", "content-length", "webhook-id", "webhook-timestamp",
-        "webhook-signature",
+        "webhook-signature", "traceparent",
     }  # fmt: skip
 
 
