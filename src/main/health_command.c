@@ -16,8 +16,8 @@ static const char *own_server(struct settings *s)
     if (getenv("EVALX_SERVER") || getenv("EVALX_SERVER_FILE") || !colon)
         return s->server;
     size_t len = (size_t)(colon - s->listen);
-    bool any = len == 0 || strncmp(s->listen, "0.0.0.0", len) == 0 ||
-               strncmp(s->listen, "[::]", len) == 0;
+    bool any =
+        len == 0 || strncmp(s->listen, "0.0.0.0", len) == 0 || strncmp(s->listen, "[::]", len) == 0;
     return any ? arena_printf(&s->arena, "http://127.0.0.1%s", colon)
                : arena_printf(&s->arena, "http://%s", s->listen);
 }

@@ -408,8 +408,8 @@ static const struct preparation preparations[] = {
       prepare_user },
     { "system call filter", "the kernel needs CONFIG_SECCOMP_FILTER", prepare_filter },
     { "cgroup",
-      "run as root, or delegate memory and pids (systemd: Delegate=yes; container: "
-      "EVALX_CGROUP_ROOT), or set EVALX_CGROUP=none to go without, with weaker limits",
+      "run as root, delegate groups (Delegate=yes, EVALX_CGROUP_ROOT), or set EVALX_CGROUP=none: "
+      "weaker limits",
       prepare_cgroups },
 };
 
