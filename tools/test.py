@@ -48,7 +48,7 @@ ASAN_PYTEST = ("http", "webhook")
 
 # Suites that mostly wait (for leases, retries, servers that start), the longest first: two of them
 # run at one time. Those that measure have the machine for themselves.
-WAITING = ("cluster", "webhook", "postgres", "hints", "redis", "chaos", "history", "observability", "autoscale", "monitoring", "metrics")
+WAITING = ("cluster", "webhook", "postgres", "hints", "redis", "chaos", "history", "operations", "observability", "autoscale", "monitoring", "metrics")
 
 # Where threads meet: programs of these suites, tried again with the thread sanitizer.
 TSAN_SUITES = ("unit", "contract", "box")
