@@ -25,6 +25,11 @@ def doctor(engine, image, *options):
     return done.returncode, done.stdout + done.stderr
 
 
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
 # ---- what the images are ----
 
 
@@ -86,8 +91,7 @@ def test_a_container_is_told_healthy(engine, strict):
 
 def test_a_container_has_no_capability_and_cannot_gain_any(engine, strict):
     pid = engine.inspect(strict.id)["State"]["Pid"]
-    with open(f"/proc/{pid}/status") as file:
-        status = dict(line.rstrip().split(":\t", 1) for line in file)
+    status = status_of(pid)
     for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
         assert int(status[kind], 16) == 0, kind
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
@@ -265,9 +269,10 @@ def test_as_root_the_server_itself_is_not(engine, core, container, exact):
     first = engine.inspect(one.id)["State"]["Pid"]
     with open(f"/proc/{first}/task/{first}/children") as file:
         server = file.read().split()[0]
-    with open(f"/proc/{server}/status") as file:
-        status = dict(line.rstrip().split(":\t", 1) for line in file)
+    status = status_of(server)
     assert status["Uid"].split() == ["10001"] * 4 and int(status["CapEff"], 16) == 0
+    engine.docker("stop", "--time", "30", one.id)
+    assert engine.inspect(one.id)["State"]["ExitCode"] == 0, one.log()
 
 
 # ---- the API ----
