@@ -11,8 +11,9 @@
 #include "http/route.h"
 #include "service/vitals.h"
 
-#define WAIT_US  (500 * US_PER_MS)
+#define WAIT_US  (800 * US_PER_MS)
 #define STUCK_US (2 * US_PER_S) /* asked, and no answer for so long: as good as away */
+#define OLD_US   (3 * US_PER_S) /* nor does an old answer count, once a newer one was waited for */
 
 static void put_since(struct json_writer *w, int64_t since_us, int64_t age_us)
 {
@@ -30,7 +31,7 @@ static void put_since(struct json_writer *w, int64_t since_us, int64_t age_us)
 
 static bool is_stuck(const struct vital_check *v)
 {
-    return v->asking_us >= STUCK_US || v->age_us < 0;
+    return v->asking_us >= STUCK_US || v->age_us < 0 || v->age_us > OLD_US;
 }
 
 static bool is_well(const struct vital_check *v)
@@ -41,7 +42,7 @@ static bool is_well(const struct vital_check *v)
 /* Not well in a way that keeps requests from being served. */
 static bool is_down(const struct vital_check *v)
 {
-    return is_stuck(v) || (!v->check.ok && !v->check.minor);
+    return !v->check.minor && !is_well(v);
 }
 
 static const char *state_of(const struct vital_check *v)

@@ -178,10 +178,6 @@ static void count_deliveries(struct service *s, struct list *l)
 void health_look(struct service *s, const struct lookout *lookout)
 {
     struct list l = { .lookout = lookout };
-    for (const struct health_source *x = s->config.sources; x && x->name; x++) {
-        x->check(x->arg, add(&l, x->name));
-        end(&l);
-    }
     check_store(s, &l);
     check_queue(s, &l);
     lookout->numbers(lookout->arg, &l.numbers);
@@ -189,6 +185,11 @@ void health_look(struct service *s, const struct lookout *lookout)
     check_errands(s, &l);
     count_deliveries(s, &l);
     lookout->numbers(lookout->arg, &l.numbers);
+    /* Last, so that one of them that hangs keeps nobody from knowing the rest. */
+    for (const struct health_source *x = s->config.sources; x && x->name; x++) {
+        x->check(x->arg, add(&l, x->name));
+        end(&l);
+    }
 }
 
 /* ---- at once, for who has the time ---- */

@@ -99,14 +99,19 @@ TEST(what_is_minor_is_told_and_turns_nobody_away)
     minor = false;
 }
 
-TEST(one_that_hangs_is_as_good_as_away_minor_or_not)
+TEST(one_that_hangs_is_as_good_as_away)
 {
-    minor = true;
     asking_us = 3 * US_PER_S;
     assert_answer("/health/ready", true, true, 503, "no answer for 3.0 s; before: the disk");
     assert_answer("/health", true, true, 503, "\"ok\":false,\"state\":\"unknown\"");
     asking_us = US_PER_S; /* not yet */
     assert_answer("/health/ready", true, true, 200, "\"ready\"");
+    age_us = 4 * US_PER_S; /* but what it said before is too long ago */
+    assert_answer("/health/ready", true, true, 503, "no answer for 1.0 s");
+    minor = true; /* and needed by nobody who sends requests */
+    assert_answer("/health/ready", true, true, 200, "\"ready\"");
+    assert_answer("/health", true, true, 200, "\"status\":\"degraded\"");
+    age_us = 1000;
     asking_us = 0;
     minor = false;
 }
@@ -137,7 +142,6 @@ TEST(live_needs_nothing_else)
 }
 
 RUN_TESTS(T(ready_says_what_is_missing), T(health_names_the_fix),
-          T(what_is_minor_is_told_and_turns_nobody_away),
-          T(one_that_hangs_is_as_good_as_away_minor_or_not),
+          T(what_is_minor_is_told_and_turns_nobody_away), T(one_that_hangs_is_as_good_as_away),
           T(before_everything_was_asked_once_it_is_starting),
           T(whoever_is_about_to_end_is_not_ready_and_still_well), T(live_needs_nothing_else))
