@@ -915,6 +915,17 @@ GATED(a_page_of_many_costs_what_a_page_costs)
              "ANALYZE evalx_submissions, evalx_bodies",
              p->schemas - 1);
     postgres_sql(p, sql);
+    /* What the inserting itself looked at is told a moment after its connection ended. */
+    char told[32];
+    snprintf(sql, sizeof sql,
+             "SELECT n_tup_ins >= 100000 FROM pg_stat_user_tables"
+             " WHERE relname = 'evalx_bodies' AND schemaname = 'world%d'",
+             p->schemas - 1);
+    int64_t deadline = mono_us() + 30 * US_PER_S;
+    do
+        postgres_ask(p, sql, told, sizeof told);
+    while (strcmp(told, "t") != 0 && mono_us() < deadline);
+    assert_string_equal(told, "t");
     const struct store_filter filters[] = {
         { 0 },
         { .before_seq = 1500000 },
