@@ -50,14 +50,11 @@ def base_tar():
     tar = CACHE / f"base-{SUITE}.tar"
     if not tar.exists():
         CACHE.mkdir(exist_ok=True)
-        mirror = "http://deb.debian.org"
         leave_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "info", "locale", "doc")]
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             made = Path(scratch) / tar.name
             subprocess.run(
-                ["/usr/bin/mmdebstrap", "--quiet", "--variant=minbase", *leave_out, SUITE, made,
-                 f"deb {mirror}/debian {SUITE} main", f"deb {mirror}/debian {SUITE}-updates main",
-                 f"deb {mirror}/debian-security {SUITE}-security main"], check=True)
+                ["/usr/bin/mmdebstrap", "--quiet", "--variant=minbase", *leave_out, SUITE, made], check=True)
             made.rename(tar)
     return tar
 
